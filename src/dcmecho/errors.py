@@ -1,0 +1,209 @@
+"""Every exception that `dcmecho` raises on purpose.
+
+::
+
+    Error
+    ├── LocalProtocolError            we asked the state machine for something it does not allow: a programming error
+    ├── RemoteProtocolError           what arrived is not what the standard allows
+    │   ├── MalformedPDU              PS3.8 9.3: a PDU or item that cannot be decoded, or is larger than allowed
+    │   └── MalformedMessage          PS3.7 6.3, PS3.8 Annex E: a command set or a PDV that cannot be
+    ├── UsageError                    a command line or a parameter is wrong
+    └── VerificationError             a verification, or serving it, failed: `cause`, `step`, `side`, `result`
+        ├── ResolveError              the host name
+        ├── ConnectError              TCP; `attempts` tells each address that was tried
+        ├── TLSError                  the handshake or a certificate
+        ├── AssociationRejected       A-ASSOCIATE-RJ: `rejection_result`, `source`, `reason`
+        ├── NoAcceptableContext       the association stands, but without a presentation context for Verification
+        ├── AssociationAborted        A-ABORT from the peer: `source`, `reason`
+        ├── ConnectionLost            the transport connection ended without release or abort
+        ├── PeerProtocolError         the peer broke the protocol; `__cause__` is the RemoteProtocolError, if any
+        ├── VerificationTimeout       (also a TimeoutError) `seconds` is the limit that passed
+        ├── EchoFailed                a C-ECHO-RSP with a status other than Success: `status`
+        └── LocalError                a file, a setting or a port of ours: `path`
+"""
+
+from . import causes
+from .causes import Cause
+from .text import escape, quote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .result import ConnectAttempt, VerificationResult
+
+
+class Error(Exception):
+    """Base of every exception in this module."""
+
+
+class LocalProtocolError(Error):
+    """We asked for something that the state of the association does not allow (PS3.8 9.2)."""
+
+
+class RemoteProtocolError(Error):
+    """The peer sent something that the standard does not allow.
+
+    `abort_reason` is the reason that an A-ABORT in answer carries (PS3.8 9.3.8).
+    """
+
+    def __init__(self, problem: str, *, abort_reason: int = 0) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.abort_reason = abort_reason
+
+    def __str__(self) -> str:
+        return escape(self.problem)
+
+
+class MalformedPDU(RemoteProtocolError):
+    """A PDU that cannot be decoded, or is longer than allowed.
+
+    `pdu` names it, `offset` is the byte in it, counted from its first byte, where the trouble was found (None if
+    it is about the whole), `excerpt` its first bytes.
+    """
+
+    def __init__(
+        self, pdu: str, problem: str, *, abort_reason: int = 6, offset: int | None = None, excerpt: bytes = b""
+    ) -> None:
+        super().__init__(problem, abort_reason=abort_reason)
+        self.pdu = pdu
+        self.offset = offset
+        self.excerpt = excerpt
+
+    def __str__(self) -> str:
+        where = "" if self.offset is None else f" at byte {self.offset}"
+        return escape(f"{self.pdu}: {self.problem}{where}")
+
+
+class MalformedMessage(RemoteProtocolError):
+    """A PDV, a fragment or a command set that cannot be what it claims to be."""
+
+
+class UsageError(Error, ValueError):
+    """A command line or a parameter is wrong; the text names it and says why."""
+
+
+class VerificationError(Error):
+    """A verification, or serving it, failed.
+
+    `cause` says why (one of `dcmecho.causes`), `step` during what, `side` who must act: ``"local"``,
+    ``"network"`` or ``"peer"``. `detail` is what only this failure can tell. `hint` says what to try. `result` is
+    all that was measured and negotiated until then (None outside a verification).
+    """
+
+    result: "VerificationResult | None" = None
+
+    def __init__(self, cause: Cause, step: str, detail: str = "", *, hint: str | None = None) -> None:
+        super().__init__(cause, step, detail)
+        self.cause = cause
+        self.step = step
+        self.detail = detail
+        self.hint = cause.hint if hint is None else hint
+
+    @property
+    def side(self) -> str:
+        """Who must act: ``"local"``, ``"network"`` or ``"peer"``."""
+        return self.cause.side
+
+    def __str__(self) -> str:
+        return f"{self.cause.summary}: {escape(self.detail)}" if self.detail else self.cause.summary
+
+
+class ResolveError(VerificationError):
+    """The host name has no address."""
+
+    def __init__(self, host: str, cause: Cause = causes.HOST_NOT_FOUND, detail: str = "") -> None:
+        super().__init__(cause, causes.RESOLVE, quote(host) + (f" ({escape(detail)})" if detail else ""))
+        self.host = host
+
+    def __str__(self) -> str:
+        return f"{self.cause.summary}: {self.detail}"
+
+
+class ConnectError(VerificationError):
+    """None of the peer's addresses could be connected; `attempts` tells of each."""
+
+    def __init__(self, cause: Cause, detail: str = "", attempts: "tuple[ConnectAttempt, ...]" = ()) -> None:
+        super().__init__(cause, causes.CONNECT, detail)
+        self.attempts = attempts
+
+
+class TLSError(VerificationError):
+    """A TLS handshake failed, or what it told was not good enough.
+
+    `verify_code` is the TLS library's code for a certificate that did not pass (X509_V_ERR_...), else None.
+    """
+
+    def __init__(
+        self,
+        cause: Cause,
+        detail: str = "",
+        *,
+        step: str = causes.TLS,
+        hint: str | None = None,
+        verify_code: int | None = None,
+    ) -> None:
+        super().__init__(cause, step, detail, hint=hint)
+        self.verify_code = verify_code
+
+
+class AssociationRejected(VerificationError):
+    """The peer answered with A-ASSOCIATE-RJ (PS3.8 9.3.4).
+
+    `rejection_result`, `source` and `reason` are the values of the PDU.
+    """
+
+    def __init__(
+        self, cause: Cause, rejection_result: int, source: int, reason: int, detail: str = "", *, hint: str | None = None
+    ) -> None:
+        super().__init__(cause, causes.ASSOCIATE, detail, hint=hint)
+        self.rejection_result = rejection_result
+        self.source = source
+        self.reason = reason
+
+
+class NoAcceptableContext(VerificationError):
+    """The peer accepted the association, but no presentation context of it."""
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(causes.NO_ACCEPTABLE_CONTEXT, causes.ASSOCIATE, detail)
+
+
+class AssociationAborted(VerificationError):
+    """The peer sent A-ABORT (PS3.8 9.3.8); `source` and `reason` are the values of the PDU."""
+
+    def __init__(self, step: str, source: int, reason: int, detail: str = "") -> None:
+        super().__init__(causes.ABORTED, step, detail)
+        self.source = source
+        self.reason = reason
+
+
+class ConnectionLost(VerificationError):
+    """The transport connection ended without release or abort."""
+
+
+class PeerProtocolError(VerificationError):
+    """The peer broke the protocol, or speaks another one."""
+
+
+class VerificationTimeout(VerificationError, TimeoutError):
+    """A limit of time has passed; `seconds` is that limit."""
+
+    def __init__(self, cause: Cause, step: str, seconds: float) -> None:
+        super().__init__(cause, step, f"{seconds:g} s")
+        self.seconds = seconds
+
+
+class EchoFailed(VerificationError):
+    """An echo was answered with a status other than Success (PS3.7 9.3.5.2); `status` is that number."""
+
+    def __init__(self, status: int, detail: str = "") -> None:
+        super().__init__(causes.ECHO_STATUS, causes.ECHO, detail)
+        self.status = status
+
+
+class LocalError(VerificationError):
+    """A file, a setting or a port of ours cannot be used; `path` names it, if it is a file."""
+
+    def __init__(self, cause: Cause, detail: str = "", *, path: str | None = None, hint: str | None = None) -> None:
+        super().__init__(cause, causes.SETUP, detail, hint=hint)
+        self.path = path
