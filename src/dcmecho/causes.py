@@ -173,9 +173,7 @@ INTERRUPTED = _cause("interrupted", LOCAL, STEPS, "interrupted")
 
 # TLS: settings of ours that cannot be used
 TLS_KEY_PASSWORD = _cause("tls-key-password", LOCAL, (SETUP,), "the password of the private key is wrong or missing")
-TLS_KEY_MISMATCH = _cause(
-    "tls-key-mismatch", LOCAL, (SETUP,), "the private key does not belong to the certificate"
-)
+TLS_KEY_MISMATCH = _cause("tls-key-mismatch", LOCAL, (SETUP,), "the private key does not belong to the certificate")
 TLS_PROFILE_UNAVAILABLE = _cause(
     "tls-profile-unavailable", LOCAL, (SETUP,), "this TLS library cannot offer what was asked for"
 )
@@ -227,9 +225,7 @@ TLS_CRL_MISSING = _cause(
 TLS_CRL_EXPIRED = _cause(
     "tls-crl-expired", LOCAL, (TLS,), "the revocation list is out of date", "fetch the CA's newest list"
 )
-TLS_WRONG_HOST_NAME = _cause(
-    "tls-wrong-host-name", PEER, (TLS,), "the peer's certificate is for another name"
-)
+TLS_WRONG_HOST_NAME = _cause("tls-wrong-host-name", PEER, (TLS,), "the peer's certificate is for another name")
 TLS_CERTIFICATE_PURPOSE = _cause(
     "tls-certificate-purpose", PEER, (TLS,), "the peer's certificate may not be used for this side of TLS"
 )

@@ -153,7 +153,14 @@ class AssociationRejected(VerificationError):
     """
 
     def __init__(
-        self, cause: Cause, rejection_result: int, source: int, reason: int, detail: str = "", *, hint: str | None = None
+        self,
+        cause: Cause,
+        rejection_result: int,
+        source: int,
+        reason: int,
+        detail: str = "",
+        *,
+        hint: str | None = None,
     ) -> None:
         super().__init__(cause, causes.ASSOCIATE, detail, hint=hint)
         self.rejection_result = rejection_result
