@@ -6,7 +6,8 @@
     ├── LocalProtocolError            we asked the state machine for something it does not allow: a programming error
     ├── RemoteProtocolError           what arrived is not what the standard allows
     │   ├── MalformedPDU              PS3.8 9.3: a PDU or item that cannot be decoded, or is larger than allowed
-    │   └── MalformedMessage          PS3.7 6.3, PS3.8 Annex E: a command set or a PDV that cannot be
+    │   ├── MalformedMessage          PS3.7 6.3, PS3.8 Annex E: a fragment or a command set that cannot be
+    │   └── UnexpectedPDU             PS3.8 9.2: a PDU out of turn
     ├── UsageError                    a command line or a parameter is wrong
     └── VerificationError             a verification, or serving it, failed: `cause`, `step`, `side`, `result`
         ├── ResolveError              the host name
@@ -40,15 +41,11 @@ class LocalProtocolError(Error):
 
 
 class RemoteProtocolError(Error):
-    """The peer sent something that the standard does not allow.
+    """The peer sent something that the standard does not allow; `problem` says what."""
 
-    `abort_reason` is the reason that an A-ABORT in answer carries (PS3.8 9.3.8).
-    """
-
-    def __init__(self, problem: str, *, abort_reason: int = 0) -> None:
+    def __init__(self, problem: str) -> None:
         super().__init__(problem)
         self.problem = problem
-        self.abort_reason = abort_reason
 
     def __str__(self) -> str:
         return escape(self.problem)
@@ -57,15 +54,16 @@ class RemoteProtocolError(Error):
 class MalformedPDU(RemoteProtocolError):
     """A PDU that cannot be decoded, or is longer than allowed.
 
-    `pdu` names it, `offset` is the byte in it, counted from its first byte, where the trouble was found (None if
-    it is about the whole), `excerpt` its first bytes.
+    `pdu` names it, `offset` is the byte in it, counted from 1, where the trouble was found (None if it is about the
+    whole), `excerpt` its first bytes, `abort_reason` the reason that an A-ABORT in answer carries (PS3.8 9.3.8).
     """
 
     def __init__(
         self, pdu: str, problem: str, *, abort_reason: int = 6, offset: int | None = None, excerpt: bytes = b""
     ) -> None:
-        super().__init__(problem, abort_reason=abort_reason)
+        super().__init__(problem)
         self.pdu = pdu
+        self.abort_reason = abort_reason
         self.offset = offset
         self.excerpt = excerpt
 
@@ -75,7 +73,11 @@ class MalformedPDU(RemoteProtocolError):
 
 
 class MalformedMessage(RemoteProtocolError):
-    """A PDV, a fragment or a command set that cannot be what it claims to be."""
+    """A fragment or a command set that cannot be what it claims to be."""
+
+
+class UnexpectedPDU(RemoteProtocolError):
+    """A PDU that the state of the association does not allow (PS3.8 Table 9-10, AA-1 and AA-8)."""
 
 
 class UsageError(Error, ValueError):

@@ -29,6 +29,9 @@ ABSTRACT_SYNTAX_ITEM = 0x30
 TRANSFER_SYNTAX_ITEM = 0x40
 USER_INFORMATION_ITEM = 0x50
 
+SMALLEST_MAXIMUM_LENGTH = 8
+"""A maximum length below this has no room for a presentation data value's header and two bytes of a message."""
+
 
 class Source:
     """The bytes of one PDU, with the checks that every reader of them needs. Offsets count from its first byte."""
@@ -202,7 +205,10 @@ class MaximumLength(Record):
     @classmethod
     def decode(cls, source: Source, start: int, end: int) -> "MaximumLength":
         source.exactly(start, end, 4, "the maximum length")
-        return cls(_UINT32.unpack_from(source.data, start)[0])
+        length: int = _UINT32.unpack_from(source.data, start)[0]
+        if 0 < length < SMALLEST_MAXIMUM_LENGTH:
+            raise source.malformed(f"a maximum length of {length} lets no message through", start)
+        return cls(length)
 
 
 class ImplementationClassUID(Record):

@@ -6,7 +6,7 @@ Byte ranges in the comments count from 1, as the standard does.
 
 from struct import Struct
 
-from .errors import LocalProtocolError, MalformedPDU
+from .errors import MalformedPDU
 from .items import (
     APPLICATION_CONTEXT_ITEM,
     PRESENTATION_CONTEXT_AC_ITEM,
@@ -203,8 +203,8 @@ class AssociateRQ(_Associate):
     """A-ASSOCIATE-RQ (PS3.8 9.3.2).
 
     `protocol_version` is a bit field, bit 0 for version 1. AE titles are up to 16 characters; trailing spaces are
-    padding and taken off, leading ones are kept (neither is significant). `application_context` is empty if the peer sent
-    none. `reserved` goes back in the A-ASSOCIATE-AC.
+    padding and taken off, leading ones are kept (neither is significant). `application_context` is empty if the peer
+    sent none. `reserved` goes back in the A-ASSOCIATE-AC.
     """
 
     __slots__ = ()
@@ -439,6 +439,10 @@ class Framing:
             self._place = 0
         self._held += data
 
+    def discard(self) -> None:
+        """Forget what is held."""
+        self._held, self._place = b"", 0
+
     def next_pdu(self) -> bytes | None:
         """Return the next whole PDU with its header, or None if more is needed. MalformedPDU if it cannot be taken."""
         held, place = self._held, self._place
@@ -473,9 +477,3 @@ class Framing:
         raise MalformedPDU(
             f"PDU type {kind:02X}H", "no such PDU", abort_reason=UNRECOGNIZED_PDU, offset=1, excerpt=self.excerpt
         )
-
-
-def require_context_id(context_id: int) -> None:
-    """LocalProtocolError if a number cannot be a presentation context id (PS3.8 9.3.2.2)."""
-    if not (1 <= context_id <= 255 and context_id % 2):
-        raise LocalProtocolError(f"presentation context id {context_id} is not an odd number from 1 to 255")
