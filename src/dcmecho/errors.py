@@ -25,7 +25,7 @@
 
 from . import causes
 from .causes import Cause
-from .text import escape, quote
+from .text import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,8 +47,12 @@ class RemoteProtocolError(Error):
         super().__init__(problem)
         self.problem = problem
 
+    def text(self) -> str:
+        """What is wrong, and where, in one line; unlike `str` not escaped yet."""
+        return self.problem
+
     def __str__(self) -> str:
-        return escape(self.problem)
+        return escape(self.text())
 
 
 class MalformedPDU(RemoteProtocolError):
@@ -67,9 +71,9 @@ class MalformedPDU(RemoteProtocolError):
         self.offset = offset
         self.excerpt = excerpt
 
-    def __str__(self) -> str:
+    def text(self) -> str:
         where = "" if self.offset is None else f" at byte {self.offset}"
-        return escape(f"{self.pdu}: {self.problem}{where}")
+        return f"{self.pdu}: {self.problem}{where}"
 
 
 class MalformedMessage(RemoteProtocolError):
@@ -87,9 +91,9 @@ class UsageError(Error, ValueError):
 class VerificationError(Error):
     """A verification, or serving it, failed.
 
-    `cause` says why (one of `dcmecho.causes`), `step` during what, `side` who must act: ``"local"``,
-    ``"network"`` or ``"peer"``. `detail` is what only this failure can tell. `hint` says what to try. `result` is
-    all that was measured and negotiated until then (None outside a verification).
+    `cause` says why (one of `dcmecho.causes`), `step` during what, `side` who must act: ``"local"``, ``"network"`` or
+    ``"peer"``. `detail` is what only this failure can tell, as it came (only `str` escapes it), `hint` what to try.
+    `result` is all that was measured and negotiated until then (None outside a verification).
     """
 
     result: "VerificationResult | None" = None
@@ -114,11 +118,8 @@ class ResolveError(VerificationError):
     """The host name has no address."""
 
     def __init__(self, host: str, cause: Cause = causes.HOST_NOT_FOUND, detail: str = "") -> None:
-        super().__init__(cause, causes.RESOLVE, quote(host) + (f" ({escape(detail)})" if detail else ""))
+        super().__init__(cause, causes.RESOLVE, f'"{host}"' + (f" ({detail})" if detail else ""))
         self.host = host
-
-    def __str__(self) -> str:
-        return f"{self.cause.summary}: {self.detail}"
 
 
 class ConnectError(VerificationError):

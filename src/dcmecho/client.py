@@ -1,0 +1,299 @@
+"""The blocking client: one association over one socket.
+
+It knows sockets and nothing of DICOM; what is sent and received is decided in `dcmecho.requestor`.
+"""
+
+import socket
+from time import perf_counter as clock
+
+from . import causes, oserrors
+from .causes import CONNECT, RESOLVE
+from .errors import EchoFailed, VerificationError, VerificationTimeout
+from .requestor import Requestor, echo_text
+from .resolution import resolve
+from .result import ConnectAttempt, EchoResult, VerificationResult
+from .settings import VerificationSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from .resolution import Address
+    from .settings import VerificationOptions
+
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+_RECEIVE_SIZE = 16384
+
+
+def verify(
+    host: str,
+    port: int,
+    *,
+    repeat: int = 1,
+    abort: bool = False,
+    check: bool = True,
+    **options: "Unpack[VerificationOptions]",
+) -> VerificationResult:
+    """Verify a peer: connect, associate, echo, release.
+
+    `repeat` echoes are sent, one after the other; `abort` ends the association with A-ABORT instead of A-RELEASE. The
+    other arguments are those of `dcmecho.VerificationSettings`.
+
+    Raises the VerificationError that tells why it failed, with all that was found out until then in its `result`;
+    with `check=False` it raises none, and the result's `failure` tells. UsageError if an argument is not allowed.
+    """
+    association = ClientAssociation(host, port, VerificationSettings(**options))
+    try:
+        association.open()
+        for _ in range(repeat):
+            association.echo(check=False)
+        if abort:
+            association.abort()
+        else:
+            association.release()
+    except VerificationError as error:
+        association.result.fail(error)
+    finally:
+        association.close()
+    if check:
+        association.result.raise_for_failure()
+    return association.result
+
+
+def associate(host: str, port: int, **options: "Unpack[VerificationOptions]") -> "ClientAssociation":
+    """Return an association to be used step by step, as a context manager::
+
+        with associate("pacs.example", 104, called_ae_title="PACS") as association:
+            print(association.echo().seconds)
+
+    Entering it connects and associates, leaving it releases; it aborts where an exception leaves it. The arguments are
+    those of `dcmecho.VerificationSettings`.
+    """
+    return ClientAssociation(host, port, VerificationSettings(**options))
+
+
+class ClientAssociation:
+    """An association as requestor. Not to be shared between threads.
+
+    `result` grows with each step. Every method raises the VerificationError that ended the association.
+    """
+
+    def __init__(self, host: str, port: int, settings: VerificationSettings) -> None:
+        self.host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        self.port = port
+        self.settings = settings
+        self.result = VerificationResult(host, port, settings.called_ae_title, settings.calling_ae_title)
+        self._socket: socket.socket | None = None
+        self._requestor: Requestor | None = None
+        self._began = clock()
+        self._deadline_at = None if settings.deadline is None else self._began + settings.deadline
+        self._timeout: float | None = -1.0
+
+    def __enter__(self) -> "Self":
+        try:
+            self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        try:
+            if kind is None:
+                self.release()
+            else:
+                self.abort()
+        finally:
+            self.close()
+
+    def open(self) -> None:
+        """Connect and associate."""
+        self.connect()
+        self.associate()
+
+    def connect(self) -> None:
+        """Look up the host and connect the first of its addresses that answers, IPv4 first (and TLS, if asked for)."""
+        self._began = clock()
+        self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
+        try:
+            self._connect_any(self._resolve())
+        except VerificationError as error:
+            self.result.fail(error)
+            raise
+        finally:
+            self.result.seconds = clock() - self._began
+
+    def associate(self) -> None:
+        """Request the association."""
+        self._requestor = requestor = Requestor(self.settings, self.result, self._deadline_at)
+        now = clock()
+        requestor.associate(now)
+        self._run(requestor, now)
+
+    def echo(self, *, check: bool = True) -> EchoResult:
+        """Send an echo request and wait for the answer.
+
+        EchoFailed if its status is not Success, unless `check` is False.
+        """
+        requestor = self._established()
+        now = clock()
+        requestor.echo(now)
+        self._run(requestor, now)
+        echo = requestor.last_echo
+        if check and echo.status:
+            error = EchoFailed(echo.status, echo_text(echo))
+            error.result = self.result
+            raise error
+        return echo
+
+    def release(self) -> None:
+        """Release the association and wait for the answer. Nothing happens if it has ended already."""
+        requestor = self._requestor
+        if requestor is None or not requestor.association.is_established:
+            return
+        now = clock()
+        requestor.release(now)
+        self._run(requestor, now)
+
+    def abort(self) -> None:
+        """Abort the association, whatever its state; nothing is waited for."""
+        if self._requestor is not None:
+            self._requestor.abort(clock())
+            self._send_farewell(self._requestor)
+
+    def close(self) -> None:
+        """Close the connection. What the peer has sent meanwhile is read first, so that our last words arrive."""
+        if self._socket is not None:
+            connection, self._socket = self._socket, None
+            try:
+                connection.settimeout(0)
+                while connection.recv(_RECEIVE_SIZE):
+                    pass
+            except OSError:
+                pass
+            connection.close()
+        self.result.seconds = clock() - self._began
+
+    # The loop
+
+    def _established(self) -> Requestor:
+        if self._requestor is None:
+            raise RuntimeError("there is no association yet: call open(), or use `with`")
+        if self._requestor.failure is not None:
+            raise self._requestor.failure
+        return self._requestor
+
+    def _run(self, requestor: Requestor, now: float) -> None:
+        """Send and receive until the operation has ended; raise its failure."""
+        connection = self._socket
+        assert connection is not None
+        try:
+            while requestor.busy:
+                data = requestor.data_to_send()
+                self._set_timeout(requestor, now)
+                try:
+                    while data:
+                        data = data[connection.send(data) :]
+                        if data:
+                            requestor.data_sent(now := clock())
+                            self._set_timeout(requestor, now)
+                    received = connection.recv(_RECEIVE_SIZE)
+                except TimeoutError:
+                    requestor.handle_timer(now := clock())
+                    continue
+                now = clock()
+                if not received:
+                    requestor.connection_lost(now)
+                    continue
+                requestor.receive_data(received, now)
+                if _QUICK_ACK is not None and requestor.association.is_inside_pdu:
+                    connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        except OSError as error:
+            self._hear_last_words(requestor)
+            requestor.connection_lost(clock(), oserrors.lost_cause(error), oserrors.text(error))
+        if requestor.failure is not None:
+            self._send_farewell(requestor)
+            raise requestor.failure
+
+    def _set_timeout(self, requestor: Requestor, now: float) -> None:
+        timer = requestor.next_timer()
+        timeout = None if timer is None else max(timer - now, 0.001)
+        if timeout != self._timeout:
+            self._timeout = timeout
+            assert self._socket is not None
+            self._socket.settimeout(timeout)
+
+    def _hear_last_words(self, requestor: Requestor) -> None:
+        """A write failed: the peer may have said why before it closed."""
+        assert self._socket is not None
+        try:
+            self._socket.settimeout(0)
+            while requestor.busy and (received := self._socket.recv(_RECEIVE_SIZE)):
+                requestor.receive_data(received, clock())
+        except OSError:
+            pass
+
+    def _send_farewell(self, requestor: Requestor) -> None:
+        """Send what the end of an association leaves to be sent (A-ABORT), if the connection takes it."""
+        data = requestor.data_to_send()
+        if data and self._socket is not None:
+            try:
+                self._socket.settimeout(0)
+                self._socket.send(data)
+            except OSError:
+                pass
+
+    # Before the association
+
+    def _remaining(self, step: str, limit: float | None) -> float | None:
+        """Seconds that a step may take by its own limit and by the deadline. VerificationTimeout if none are left."""
+        if self._deadline_at is None:
+            return limit
+        left = self._deadline_at - clock()
+        if left <= 0:
+            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, step, self.settings.deadline or 0.0)
+        return left if limit is None else min(left, limit)
+
+    def _resolve(self) -> "list[Address]":
+        began = clock()
+        try:
+            limit = self._remaining(RESOLVE, None)
+            addresses = resolve(self.host, self.port, self.settings.ip_version, limit)
+            if addresses is None:
+                raise VerificationTimeout(causes.DEADLINE_EXCEEDED, RESOLVE, self.settings.deadline or 0.0)
+            return addresses
+        finally:
+            self.result.steps[RESOLVE] = clock() - began
+
+    def _connect_any(self, addresses: "list[Address]") -> None:
+        """Connect the first address that answers. ConnectError, telling of each, if none does."""
+        attempts = self.result.attempts
+        step_began = clock()
+        try:
+            for family, address in addresses:
+                limit = self._remaining(CONNECT, self.settings.connect_timeout)
+                began = clock()
+                try:
+                    connection = socket.socket(family, socket.SOCK_STREAM)
+                    try:
+                        connection.settimeout(limit)
+                        connection.connect(address)
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    except BaseException:
+                        connection.close()
+                        raise
+                except OSError as error:
+                    cause, detail = oserrors.connect_cause(error), oserrors.text(error)
+                    attempts.append(ConnectAttempt(str(address[0]), clock() - began, cause, detail))
+                    continue
+                attempts.append(ConnectAttempt(str(address[0]), clock() - began))
+                self.result.address = str(address[0])
+                self._socket, self._timeout = connection, limit
+                return
+            self._remaining(CONNECT, None)
+            raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
+        finally:
+            self.result.steps[CONNECT] = clock() - step_began

@@ -1,0 +1,150 @@
+"""What a verification is asked to do, checked in one place."""
+
+from .errors import UsageError
+from .text import quote
+from .uids import (
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    MAX_AE_TITLE_LENGTH,
+    MAX_PRESENTATION_CONTEXTS,
+    MAX_UID_LENGTH,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from typing import TypedDict
+
+    from .association import Observer
+    from .tls.configuration import TLSConfiguration
+
+    class VerificationOptions(TypedDict, total=False):
+        """The keyword arguments of `dcmecho.verify` and its kin; see `VerificationSettings`."""
+
+        called_ae_title: str
+        calling_ae_title: str
+        transfer_syntaxes: tuple[str, ...]
+        presentation_contexts: int
+        max_pdu: int
+        connect_timeout: float | None
+        socket_timeout: float | None
+        acse_timeout: float | None
+        dimse_timeout: float | None
+        deadline: float | None
+        ip_version: int | None
+        tls: TLSConfiguration | ssl.SSLContext | None
+        observer: Observer | None
+
+
+MIN_MAX_PDU = 4096
+MAX_MAX_PDU = 131072
+LONGEST_TIMEOUT = 10 * 366 * 24 * 3600.0
+"""Seconds. Beyond ten years a timeout is a slip, and operating systems' timers overflow."""
+
+
+def check_ae_title(title: str, what: str = "AE title") -> str:
+    """Return an AE title without the spaces around it, which are not significant. UsageError if it cannot be one.
+
+    PS3.5 6.2, VR AE: 1 to 16 characters of the default repertoire without backslash and control characters, and not
+    all spaces.
+    """
+    stripped = title.strip(" ")
+    if not stripped:
+        raise UsageError(f"{what} {quote(title)} is empty")
+    if len(stripped) > MAX_AE_TITLE_LENGTH:
+        raise UsageError(
+            f"{what} {quote(title)} has {len(stripped)} characters, at most {MAX_AE_TITLE_LENGTH} are allowed"
+        )
+    if not stripped.isascii() or not stripped.isprintable() or "\\" in stripped:
+        raise UsageError(
+            f"{what} {quote(title)} holds a character that is not allowed: control, backslash or not ASCII"
+        )
+    return stripped
+
+
+def check_max_pdu(max_pdu: int) -> int:
+    """Return a maximum length to announce. UsageError if it is neither 0 nor 4096 to 131072."""
+    if max_pdu != 0 and not MIN_MAX_PDU <= max_pdu <= MAX_MAX_PDU:
+        raise UsageError(f"max_pdu {max_pdu} is neither 0 (no limit) nor between {MIN_MAX_PDU} and {MAX_MAX_PDU}")
+    return max_pdu
+
+
+def check_timeout(seconds: float | None, what: str) -> float | None:
+    """Return a timeout. UsageError unless it is None (unlimited) or more than 0 and at most ten years."""
+    if seconds is not None and not 0 < seconds <= LONGEST_TIMEOUT:
+        raise UsageError(f"{what} {seconds} is not a number of seconds above 0")
+    return seconds
+
+
+class VerificationSettings:
+    """How to verify a peer.
+
+    called_ae_title, calling_ae_title: the AE titles of the peer and of ourselves, 1 to 16 characters.
+    transfer_syntaxes: proposed in each presentation context, in this order.
+    presentation_contexts: how many are proposed for Verification, 1 to 128, with ids 1, 3, 5 ...
+    max_pdu: the longest P-DATA-TF we take, 4096 to 131072 bytes, or 0 for no limit.
+    connect_timeout: seconds for connecting one address, TLS handshake included; None is unlimited.
+    socket_timeout: seconds without any progress of a send or receive; None is unlimited.
+    acse_timeout: seconds for the answer to an association or release request; None is unlimited.
+    dimse_timeout: seconds for the answer to an echo request; None is unlimited.
+    deadline: seconds for the whole, from looking up the name to the end of the release; None is unlimited.
+    ip_version: 4 or 6 to use addresses of that version only; None takes both, IPv4 first.
+    tls: a `dcmecho.tls.TLSConfiguration` or an `ssl.SSLContext`; None is plain TCP.
+    observer: sees what crosses the wire.
+
+    UsageError if a value is not allowed.
+    """
+
+    __slots__ = (
+        "acse_timeout",
+        "called_ae_title",
+        "calling_ae_title",
+        "connect_timeout",
+        "deadline",
+        "dimse_timeout",
+        "ip_version",
+        "max_pdu",
+        "observer",
+        "presentation_contexts",
+        "socket_timeout",
+        "tls",
+        "transfer_syntaxes",
+    )
+
+    def __init__(
+        self,
+        *,
+        called_ae_title: str = "ANY-SCP",
+        calling_ae_title: str = "ECHOSCU",
+        transfer_syntaxes: tuple[str, ...] = (IMPLICIT_VR_LITTLE_ENDIAN,),
+        presentation_contexts: int = 1,
+        max_pdu: int = 16384,
+        connect_timeout: float | None = None,
+        socket_timeout: float | None = 60.0,
+        acse_timeout: float | None = 30.0,
+        dimse_timeout: float | None = None,
+        deadline: float | None = None,
+        ip_version: int | None = None,
+        tls: "TLSConfiguration | ssl.SSLContext | None" = None,
+        observer: "Observer | None" = None,
+    ) -> None:
+        self.called_ae_title = check_ae_title(called_ae_title, "called AE title")
+        self.calling_ae_title = check_ae_title(calling_ae_title, "calling AE title")
+        self.transfer_syntaxes = transfer_syntaxes = tuple(transfer_syntaxes)
+        if not transfer_syntaxes or not all(
+            0 < len(uid) <= MAX_UID_LENGTH and uid.isascii() for uid in transfer_syntaxes
+        ):
+            raise UsageError("transfer_syntaxes holds no UID, or one that is empty or too long")
+        self.presentation_contexts = presentation_contexts
+        if not 1 <= presentation_contexts <= MAX_PRESENTATION_CONTEXTS:
+            raise UsageError(f"presentation_contexts {presentation_contexts} is not between 1 and 128")
+        self.max_pdu = check_max_pdu(max_pdu)
+        self.connect_timeout = check_timeout(connect_timeout, "connect_timeout")
+        self.socket_timeout = check_timeout(socket_timeout, "socket_timeout")
+        self.acse_timeout = check_timeout(acse_timeout, "acse_timeout")
+        self.dimse_timeout = check_timeout(dimse_timeout, "dimse_timeout")
+        self.deadline = check_timeout(deadline, "deadline")
+        if ip_version not in (None, 4, 6):
+            raise UsageError(f"ip_version {ip_version} is neither 4 nor 6 nor None")
+        self.ip_version = ip_version
+        self.tls = tls
+        self.observer = observer
