@@ -243,7 +243,7 @@ class Association:
             framing.discard()
             self._violation(self._machine.process(INVALID_PDU_RECEIVED), error, error.abort_reason, now)
 
-    def receive_eof(self, now: float) -> None:  # noqa: ARG002 - every verb that happens to us takes the time
+    def receive_eof(self, now: float) -> None:
         """The peer closed the transport connection, or it was lost."""
         state = self._machine.state
         if state == STA1:

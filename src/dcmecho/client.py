@@ -164,6 +164,27 @@ class ClientAssociation:
             self._requestor.abort(clock())
             self._send_farewell(self._requestor)
 
+    @property
+    def step(self) -> str:
+        """The step that is under way, or was last (`dcmecho.causes.STEPS`)."""
+        if self._requestor is not None:
+            return self._requestor.step
+        return CONNECT if CONNECT in self.result.steps else RESOLVE
+
+    @property
+    def next_message_id(self) -> int:
+        """The message id that the next echo request will have."""
+        return self._established().next_message_id
+
+    def end_quickly(self) -> None:
+        """Release if nothing is outstanding and the peer answers within a second; else abort."""
+        requestor = self._requestor
+        if requestor is not None and not requestor.busy and requestor.association.is_established:
+            requestor.deadline_at = clock() + 1.0
+            self.release()
+        else:
+            self.abort()
+
     def close(self) -> None:
         """Close the connection. What the peer has sent meanwhile is read first, so that our last words arrive."""
         if self._socket is not None:

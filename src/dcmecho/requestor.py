@@ -150,6 +150,11 @@ class Requestor:
         self.association.send_associate(associate_request(self.settings))
         self.association.transport_connected(now)
 
+    @property
+    def next_message_id(self) -> int:
+        """The message id that the next echo request will have: 1 to 65535, and again."""
+        return self._message_id % 65535 + 1
+
     def echo(self, now: float) -> int:
         """Send an echo request; return its message id, 1 to 65535 in turn.
 
@@ -157,7 +162,7 @@ class Requestor:
         """
         if self.busy or self.failure:
             raise LocalProtocolError("an operation is under way, or the association has ended")
-        self._message_id = self._message_id % 65535 + 1
+        self._message_id = self.next_message_id
         self._begin(ECHO, self.settings.dimse_timeout, now)
         self.association.send_message(self._context_id, CEchoRQ(self._message_id).encode())
         self.result.statistics.sent += 1

@@ -7,10 +7,10 @@ from .errors import ResolveError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    SocketAddress = tuple[str, int] | tuple[str, int, int, int]
+    SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
     Address = tuple[socket.AddressFamily, SocketAddress]
 
-_FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
+FAMILIES = {None: socket.AF_UNSPEC, 4: socket.AF_INET, 6: socket.AF_INET6}
 
 
 def arrange(found: "list[tuple[socket.AddressFamily, SocketAddress]]") -> "list[Address]":
@@ -40,7 +40,7 @@ def lookup(host: str, port: int, ip_version: int | None) -> "list[Address]":
     """Look up a host's addresses, however long it takes. ResolveError if there are none."""
     name = encoded(host)
     try:
-        found = socket.getaddrinfo(name, port, _FAMILIES[ip_version], socket.SOCK_STREAM)
+        found = socket.getaddrinfo(name, port, FAMILIES[ip_version], socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise resolve_error(host, error) from None
     addresses = arrange([(family, address) for family, _, _, _, address in found])

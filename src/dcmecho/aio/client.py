@@ -1,0 +1,312 @@
+"""The asyncio client: the blocking client's twin over the same requestor."""
+
+import asyncio
+import socket
+
+from dcmecho import causes, oserrors
+from dcmecho.causes import CONNECT, RESOLVE
+from dcmecho.errors import EchoFailed, ResolveError, VerificationError, VerificationTimeout
+from dcmecho.requestor import Requestor, echo_text
+from dcmecho.resolution import FAMILIES, arrange, encoded, resolve_error
+from dcmecho.result import ConnectAttempt, EchoResult, VerificationResult
+from dcmecho.settings import VerificationSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self, Unpack
+
+    from dcmecho.resolution import Address
+    from dcmecho.settings import VerificationOptions
+
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+
+async def verify(
+    host: str,
+    port: int,
+    *,
+    repeat: int = 1,
+    abort: bool = False,
+    check: bool = True,
+    **options: "Unpack[VerificationOptions]",
+) -> VerificationResult:
+    """Verify a peer: connect, associate, echo, release. See `dcmecho.verify`, whose twin this is."""
+    association = AsyncClientAssociation(host, port, VerificationSettings(**options))
+    try:
+        await association.open()
+        for _ in range(repeat):
+            await association.echo(check=False)
+        if abort:
+            association.abort()
+        else:
+            await association.release()
+    except VerificationError as error:
+        association.result.fail(error)
+    finally:
+        association.close()
+    if check:
+        association.result.raise_for_failure()
+    return association.result
+
+
+def associate(host: str, port: int, **options: "Unpack[VerificationOptions]") -> "AsyncClientAssociation":
+    """Return an association to be used step by step, as an asynchronous context manager. See `dcmecho.associate`."""
+    return AsyncClientAssociation(host, port, VerificationSettings(**options))
+
+
+class AsyncClientAssociation:
+    """An association as requestor, for one task. `result` grows with each step.
+
+    Every method raises the VerificationError that ended the association. A task that is cancelled aborts it.
+    """
+
+    def __init__(self, host: str, port: int, settings: VerificationSettings) -> None:
+        self.host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        self.port = port
+        self.settings = settings
+        self.result = VerificationResult(host, port, settings.called_ae_title, settings.calling_ae_title)
+        self._protocol: _ClientProtocol | None = None
+        self._requestor: Requestor | None = None
+        self._began = 0.0
+        self._deadline_at: float | None = None
+
+    async def __aenter__(self) -> "Self":
+        try:
+            await self.open()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        try:
+            if kind is None:
+                await self.release()
+            else:
+                self.abort()
+        finally:
+            self.close()
+
+    async def open(self) -> None:
+        """Connect and associate."""
+        await self.connect()
+        await self.associate()
+
+    async def connect(self) -> None:
+        """Look up the host and connect the first of its addresses that answers, IPv4 first."""
+        clock = asyncio.get_running_loop().time
+        self._began = clock()
+        self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
+        try:
+            await self._connect_any(await self._resolve())
+        except VerificationError as error:
+            self.result.fail(error)
+            raise
+        finally:
+            self.result.seconds = clock() - self._began
+
+    async def associate(self) -> None:
+        """Request the association."""
+        assert self._protocol is not None
+        self._requestor = Requestor(self.settings, self.result, self._deadline_at)
+        self._requestor.associate(asyncio.get_running_loop().time())
+        await self._protocol.run(self._requestor)
+
+    async def echo(self, *, check: bool = True) -> EchoResult:
+        """Send an echo request and wait for the answer. EchoFailed on a bad status, unless `check` is False."""
+        requestor, protocol = self._requestor, self._protocol
+        if requestor is None or protocol is None:
+            raise RuntimeError("there is no association yet: call open(), or use `async with`")
+        if requestor.failure is not None:
+            raise requestor.failure
+        requestor.echo(asyncio.get_running_loop().time())
+        await protocol.run(requestor)
+        echo = requestor.last_echo
+        if check and echo.status:
+            error = EchoFailed(echo.status, echo_text(echo))
+            error.result = self.result
+            raise error
+        return echo
+
+    async def release(self) -> None:
+        """Release the association and wait for the answer. Nothing happens if it has ended already."""
+        requestor, protocol = self._requestor, self._protocol
+        if requestor is None or protocol is None or not requestor.association.is_established:
+            return
+        requestor.release(asyncio.get_running_loop().time())
+        await protocol.run(requestor)
+
+    def abort(self) -> None:
+        """Abort the association, whatever its state; nothing is waited for."""
+        if self._requestor is not None and self._protocol is not None:
+            self._requestor.abort(asyncio.get_running_loop().time())
+            self._protocol.transmit(self._requestor)
+
+    def close(self) -> None:
+        """Close the connection, after what is still to be written."""
+        if self._protocol is not None:
+            self._protocol.transport.close()
+            self._protocol = None
+        if self._began:
+            self.result.seconds = asyncio.get_running_loop().time() - self._began
+
+    def _remaining(self, step: str, limit: float | None) -> float | None:
+        """Seconds that a step may take by its own limit and by the deadline. VerificationTimeout if none are left."""
+        if self._deadline_at is None:
+            return limit
+        left = self._deadline_at - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, step, self.settings.deadline or 0.0)
+        return left if limit is None else min(left, limit)
+
+    async def _resolve(self) -> "list[Address]":
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._remaining(RESOLVE, None)):
+                found = await loop.getaddrinfo(
+                    encoded(self.host), self.port, family=FAMILIES[self.settings.ip_version], type=socket.SOCK_STREAM
+                )
+        except TimeoutError:
+            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, RESOLVE, self.settings.deadline or 0.0) from None
+        except (OSError, UnicodeError) as error:
+            raise resolve_error(self.host, error) from None
+        finally:
+            self.result.steps[RESOLVE] = loop.time() - began
+        addresses = arrange([(family, address) for family, _, _, _, address in found])
+        if not addresses:
+            raise ResolveError(self.host)
+        return addresses
+
+    async def _connect_any(self, addresses: "list[Address]") -> None:
+        """Connect the first address that answers. ConnectError, telling of each, if none does."""
+        loop = asyncio.get_running_loop()
+        attempts = self.result.attempts
+        step_began = loop.time()
+        try:
+            for family, address in addresses:
+                limit = self._remaining(CONNECT, self.settings.connect_timeout)
+                began = loop.time()
+                try:
+                    async with asyncio.timeout(limit):
+                        _, self._protocol = await loop.create_connection(
+                            _ClientProtocol, str(address[0]), self.port, family=family
+                        )
+                except OSError as error:
+                    cause, detail = oserrors.connect_cause(error), oserrors.text(error)
+                    attempts.append(ConnectAttempt(str(address[0]), loop.time() - began, cause, detail))
+                    continue
+                attempts.append(ConnectAttempt(str(address[0]), loop.time() - began))
+                self.result.address = str(address[0])
+                return
+            self._remaining(CONNECT, None)
+            raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
+        finally:
+            self.result.steps[CONNECT] = loop.time() - step_began
+
+
+class _ClientProtocol(asyncio.Protocol):
+    """Carries one requestor's bytes; `run` returns when the operation under way has ended."""
+
+    transport: asyncio.Transport
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._requestor: Requestor | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._early = b""
+        self._lost: tuple[causes.Cause, str] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._requestor is None:
+            self._early += data
+            self.transport.pause_reading()
+            return
+        self._requestor.receive_data(data, self._loop.time())
+        if _QUICK_ACK is not None and self._requestor.association.is_inside_pdu:
+            connection = self.transport.get_extra_info("socket")
+            if connection is not None:
+                connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        self._look()
+
+    def eof_received(self) -> bool:
+        self._note_loss(causes.CONNECTION_CLOSED, "")
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if isinstance(exc, OSError):
+            self._note_loss(oserrors.lost_cause(exc), oserrors.text(exc))
+        else:
+            self._note_loss(causes.CONNECTION_CLOSED, "")
+
+    def resume_writing(self) -> None:
+        if self._requestor is not None:
+            self._requestor.data_sent(self._loop.time())
+
+    def transmit(self, requestor: Requestor) -> None:
+        """Write what there is to send."""
+        data = requestor.data_to_send()
+        if data:
+            self.transport.write(data)
+
+    async def run(self, requestor: Requestor) -> None:
+        """Send and receive until the operation has ended; raise its failure."""
+        self._requestor = requestor
+        self.transmit(requestor)
+        if self._early:
+            early, self._early = self._early, b""
+            requestor.receive_data(early, self._loop.time())
+            self.transport.resume_reading()
+        if self._lost is not None:
+            requestor.connection_lost(self._loop.time(), *self._lost)
+        if requestor.busy:
+            self._waiter = self._loop.create_future()
+            self._arm(requestor)
+            try:
+                await self._waiter
+            except asyncio.CancelledError:
+                requestor.abort(self._loop.time())
+                self.transmit(requestor)
+                raise
+            finally:
+                self._waiter = None
+                if self._timer is not None:
+                    self._timer.cancel()
+        self.transmit(requestor)
+        if requestor.failure is not None:
+            raise requestor.failure
+
+    def _note_loss(self, cause: causes.Cause, detail: str) -> None:
+        if self._lost is None:
+            self._lost = (cause, detail)
+            if self._requestor is not None:
+                self._requestor.connection_lost(self._loop.time(), cause, detail)
+                self._look()
+
+    def _look(self) -> None:
+        """Wake who waits, if the operation has ended."""
+        requestor = self._requestor
+        if requestor is not None and not requestor.busy and self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _arm(self, requestor: Requestor) -> None:
+        timer = requestor.next_timer()
+        if timer is not None:
+            self._timer = self._loop.call_at(timer, self._timer_came)
+
+    def _timer_came(self) -> None:
+        requestor = self._requestor
+        assert requestor is not None
+        requestor.handle_timer(self._loop.time())
+        if requestor.busy:
+            self._arm(requestor)
+        else:
+            self._look()

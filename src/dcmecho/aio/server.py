@@ -1,0 +1,341 @@
+"""The asyncio server: many associations on one thread.
+
+It knows transports and nothing of DICOM; what is sent and received is decided in `dcmecho.acceptor`.
+"""
+
+import asyncio
+import inspect
+import socket
+
+from dcmecho import oserrors
+from dcmecho.acceptor import Accepted, Acceptor, EchoRequested, Ended, Rejected
+from dcmecho.dimse import CEchoRSP
+from dcmecho.handler import EchoStatus, Peer
+from dcmecho.listening import listening_sockets
+from dcmecho.server_settings import ServerSettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Awaitable
+    from types import TracebackType
+    from typing import Any, Self, Unpack
+
+    from dcmecho.acceptor import AcceptorEvent
+    from dcmecho.server_settings import ServerOptions
+
+BACKLOG = 4096
+"""Connections that may wait to be accepted; the system may allow fewer."""
+
+WRITE_BUFFER_LIMIT = 64 * 1024
+"""Bytes that may wait for a peer that does not read; beyond it, no more is read from that peer."""
+
+PROCESSING_FAILURE = 0x0110
+"""The status of an echo whose handler failed (PS3.7 Annex C)."""
+
+_QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
+
+
+def serve(port: int = 0, **options: "Unpack[ServerOptions]") -> "EchoServer":
+    """Return a Verification server, to be used as an asynchronous context manager::
+
+        async with dcmecho.aio.serve(ae_title="ECHO") as server:
+            print(server.port)
+
+    Port 0 takes a free one. The other arguments are those of `dcmecho.ServerSettings`. Leaving the context ends the
+    associations that stand, see `EchoServer.close`.
+    """
+    return EchoServer(port, ServerSettings(**options))
+
+
+class EchoServer:
+    """Listens and serves until it is closed. `port` is the one it listens on, once started."""
+
+    def __init__(self, port: int, settings: ServerSettings) -> None:
+        self.port = port
+        self.settings = settings
+        self.connections: set[Connection] = set()
+        self._servers: list[asyncio.Server] = []
+        self._nobody_left: asyncio.Event | None = None
+
+    async def __aenter__(self) -> "Self":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: "TracebackType | None"
+    ) -> None:
+        await self.close(grace=0.0)
+
+    async def start(self) -> None:
+        """Begin to listen. LocalError if the port cannot be had, or TLS not be set up."""
+        loop = asyncio.get_running_loop()
+        context = self._tls_context()
+        tls: dict[str, Any] = {}
+        if context is not None:
+            tls = {"ssl": context, "ssl_handshake_timeout": self.settings.timeouts.acse, "ssl_shutdown_timeout": 1.0}
+        for listener in listening_sockets(self.settings.bind_address, self.port):
+            self.port = listener.getsockname()[1]
+            self._servers.append(
+                await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG, **tls)
+            )
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Stop listening, give the associations that stand `grace` seconds to end, and abort the rest."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for connection in list(self.connections):
+            if connection.is_idle:
+                connection.shut_down()
+        if not await self._wait(grace):
+            for connection in list(self.connections):
+                connection.shut_down()
+            if not await self._wait(1.0):
+                for connection in list(self.connections):
+                    connection.cut()
+                await self._wait(1.0)
+
+    async def _wait(self, seconds: float) -> bool:
+        """Wait until no connection is left; False if that takes longer."""
+        self._nobody_left = asyncio.Event()
+        self._tell_if_nobody_left()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._nobody_left.wait()
+        except TimeoutError:
+            return not self.connections
+        return True
+
+    def _tls_context(self) -> "ssl.SSLContext | None":
+        if self.settings.tls is None:
+            return None
+        from dcmecho.tls.context import as_server_context
+
+        return as_server_context(self.settings.tls)
+
+    def forget(self, connection: "Connection") -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        self._tell_if_nobody_left()
+
+    def _tell_if_nobody_left(self) -> None:
+        if self._nobody_left is not None and not self.connections:
+            self._nobody_left.set()
+
+
+class Connection(asyncio.Protocol):
+    """One connection to the server: receives, lets the acceptor decide, transmits, and re-arms its timer."""
+
+    __slots__ = ("_acceptor", "_answering", "_handler", "_loop", "_server", "_timer", "_timer_at", "_transport", "peer")
+
+    _transport: asyncio.Transport
+
+    def __init__(self, server: EchoServer) -> None:
+        self._server = server
+        self._handler = server.settings.handler
+        self._loop = asyncio.get_running_loop()
+        self._acceptor: Acceptor | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._answering: asyncio.Task[None] | None = None
+        self.peer = Peer("", 0)
+
+    # asyncio's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
+        address = transport.get_extra_info("peername") or ("", 0)
+        self.peer = Peer(str(address[0]), int(address[1]))
+        settings = self._server.settings
+        self._acceptor = Acceptor(
+            settings.policy,
+            settings.timeouts,
+            self._loop.time(),
+            max_association_pdu=settings.max_association_pdu,
+            max_message_length=settings.max_message_length,
+            observer=settings.observe(self.peer) if settings.observe else None,
+        )
+        self._server.connections.add(self)
+        self._tell("connected", self.peer)
+        self._arm(self._acceptor.next_timer())
+
+    def data_received(self, data: bytes) -> None:
+        acceptor = self._acceptor
+        assert acceptor is not None
+        acceptor.receive_data(data, self._loop.time())
+        if _QUICK_ACK is not None and acceptor.association.is_inside_pdu:
+            self._acknowledge_at_once()
+        self._follow_up(acceptor)
+
+    def eof_received(self) -> bool:
+        if self._acceptor is not None:
+            self._acceptor.connection_lost(self._loop.time())
+            self._follow_up(self._acceptor)
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
+        if self._acceptor is not None:
+            detail = oserrors.text(exc) if isinstance(exc, OSError) else ""
+            self._acceptor.connection_lost(self._loop.time(), detail)
+            self._report(self._acceptor.events())
+        self._server.forget(self)
+
+    def pause_writing(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._answering is None:
+            self._transport.resume_reading()
+
+    # The server's calls
+
+    @property
+    def is_idle(self) -> bool:
+        """True if no association stands."""
+        return self._acceptor is None or self._acceptor.is_idle
+
+    def shut_down(self) -> None:
+        """Abort the association, if one stands, and close."""
+        if self._acceptor is not None:
+            self._acceptor.shut_down(self._loop.time())
+            self._follow_up(self._acceptor)
+
+    def cut(self) -> None:
+        """Drop the connection with all that waits to be written."""
+        self._transport.abort()
+
+    # One round
+
+    def _follow_up(self, acceptor: Acceptor) -> None:
+        """Carry out what the acceptor reports, write what it leaves, close if it says so, and re-arm the timer."""
+        self._report(acceptor.events())
+        data = acceptor.data_to_send()
+        if data:
+            self._transport.write(data)
+        if acceptor.close_wanted:
+            self._close()
+            return
+        timer = acceptor.next_timer()
+        if timer is not None and (self._timer is None or timer < self._timer_at):
+            self._arm(timer)
+
+    def _close(self) -> None:
+        """Close once all is written; a peer that does not read gets the ACSE timeout for that."""
+        if not self._transport.is_closing():
+            self._transport.close()
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_later(self._server.settings.timeouts.acse, self.cut)
+
+    def _arm(self, at: float | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+        if at is not None:
+            self._timer_at = at
+            self._timer = self._loop.call_at(at, self._timer_came)
+
+    def _timer_came(self) -> None:
+        """Most timers come to find that something has been heard meanwhile: setting them lazily is cheaper."""
+        self._timer = None
+        acceptor = self._acceptor
+        assert acceptor is not None
+        timer = acceptor.next_timer()
+        if timer is not None and timer > self._loop.time():
+            self._arm(timer)
+            return
+        acceptor.handle_timer(self._loop.time())
+        self._follow_up(acceptor)
+
+    def _acknowledge_at_once(self) -> None:
+        """A peer that writes header and body apart, with Nagle's algorithm on, waits for our ACK: do not delay it."""
+        connection = self._transport.get_extra_info("socket")
+        if connection is not None and _QUICK_ACK is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
+    # What the acceptor reports
+
+    def _report(self, events: "list[AcceptorEvent]") -> None:
+        for event in events:
+            if isinstance(event, EchoRequested):
+                self._answer(event)
+            elif isinstance(event, Accepted):
+                self.peer = Peer(self.peer.address, self.peer.port, event.request)
+                self._tell("accepted", self.peer)
+            elif isinstance(event, Rejected):
+                self.peer = Peer(self.peer.address, self.peer.port, event.request)
+                self._tell("rejected", self.peer, event.rejection)
+            else:
+                self._ended(event)
+
+    def _ended(self, event: Ended) -> None:
+        if event.outcome == "released":
+            self._tell("released", self.peer)
+        elif event.was_associated:
+            self._tell("aborted", self.peer, event.outcome, event.detail)
+        else:
+            self._tell("dropped", self.peer, event.outcome, event.detail)
+
+    def _answer(self, request: EchoRequested) -> None:
+        try:
+            status = self._handler.echo(self.peer, request.message_id)
+        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+            status = self._failed("echo", error)
+        if isinstance(status, EchoStatus | int):
+            self._respond(request, status)
+        elif inspect.isawaitable(status):
+            self._transport.pause_reading()
+            previous = self._answering
+            self._answering = self._loop.create_task(self._answer_later(request, status, previous))
+
+    async def _answer_later(
+        self, request: EchoRequested, status: "Awaitable[EchoStatus | int]", previous: "asyncio.Task[None] | None"
+    ) -> None:
+        """Answer when the handler has decided, in the order of the requests; nothing more is read until then."""
+        if previous is not None:
+            await previous
+        found: EchoStatus | int
+        try:
+            found = await status
+        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+            found = self._failed("echo", error)
+        self._respond(request, found)
+        if self._answering is asyncio.current_task():
+            self._answering = None
+            self._transport.resume_reading()
+        assert self._acceptor is not None
+        self._follow_up(self._acceptor)
+
+    def _respond(self, request: EchoRequested, status: EchoStatus | int) -> None:
+        assert self._acceptor is not None
+        if isinstance(status, int):
+            response = CEchoRSP(request.message_id, status)
+        else:
+            response = CEchoRSP(
+                request.message_id,
+                status.status,
+                offending_elements=status.offending_elements,
+                error_comment=status.error_comment,
+                error_id=status.error_id,
+            )
+        self._acceptor.respond(request, response)
+        self._tell("echoed", self.peer, request.message_id, response.status)
+
+    def _tell(self, name: str, *arguments: object) -> None:
+        try:
+            getattr(self._handler, name)(*arguments)
+        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+            self._failed(name, error)
+
+    def _failed(self, name: str, error: Exception) -> int:
+        self._loop.call_exception_handler(
+            {"message": f"dcmecho: handler method {name!r} failed", "exception": error, "protocol": self}
+        )
+        return PROCESSING_FAILURE

@@ -1,0 +1,241 @@
+"""The command `echoscu`: ask a DICOM peer for an echo."""
+
+import os
+import sys
+
+from dcmecho import causes
+from dcmecho.client import ClientAssociation
+from dcmecho.errors import LocalError, UsageError, VerificationError
+from dcmecho.requestor import echo_text
+from dcmecho.result import VerificationResult
+from dcmecho.settings import VerificationSettings
+from dcmecho.text import escape
+from dcmecho.uids import (
+    EXPLICIT_VR_BIG_ENDIAN,
+    EXPLICIT_VR_LITTLE_ENDIAN,
+    IMPLICIT_VR_LITTLE_ENDIAN,
+    PROPOSABLE_TRANSFER_SYNTAXES,
+)
+
+from . import exit_codes
+from .common import say, understand
+from .log import DEBUG, FATAL, INFO, WARN, Log, failure_line, open_log
+from .table_scu import ECHOSCU
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from dcmecho.association import Observer
+
+    from .grammar import Arguments
+    from .progress import Progress
+
+_TRANSFER_SYNTAXES = {
+    "explicit-little": (EXPLICIT_VR_LITTLE_ENDIAN,),
+    "explicit-big": (EXPLICIT_VR_BIG_ENDIAN,),
+    "implicit-little": (IMPLICIT_VR_LITTLE_ENDIAN,),
+}
+
+_NOT_DATA_OF_A_PDU = 12
+"""What DCMTK takes off the peer's maximum length for its "Max Send PDV": PDU header and PDV header, 6 bytes each."""
+
+
+def main(words: "list[str] | None" = None) -> int:
+    """Run echoscu with the words of a command line (those of the process by default); return the exit code."""
+    arguments = understand(ECHOSCU, words)
+    if isinstance(arguments, int):
+        return arguments
+    log = Log("echoscu")
+    try:
+        log = open_log("echoscu", arguments.text("log_level"), arguments.optional_text("log_config"))
+        if arguments.given("verify_cert") or arguments.given("is_root_cert"):
+            from .offline import check_offline
+
+            return check_offline(arguments, log)
+        run = _Run(arguments, log)
+    except UsageError as error:
+        say(f"echoscu: {error}", sys.stderr)
+        return exit_codes.USAGE
+    except VerificationError as error:
+        return _cannot_start(error, arguments, log)
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    return run.execute()
+
+
+def _cannot_start(error: VerificationError, arguments: "Arguments", log: Log) -> int:
+    log.fatal(failure_line(error))
+    if arguments.flag("json"):
+        result = VerificationResult(
+            arguments.text("peer"),
+            arguments.number("port"),
+            arguments.text("called_ae_title"),
+            arguments.text("calling_ae_title"),
+        )
+        result.fail(error)
+        _print_json(result)
+    return exit_codes.exit_code(error)
+
+
+def _print_json(result: VerificationResult) -> bool:
+    import json
+
+    return say(json.dumps(result.to_dict(), indent=2), sys.stdout)
+
+
+def _observer(log: Log) -> "Observer | None":
+    """What dumps PDUs for `-d`. LocalError if DCMDICTPATH names no dictionary that can be loaded."""
+    if not log.is_enabled(DEBUG) and not os.environ.get("DCMDICTPATH"):
+        return None
+    from .dictionary import load
+
+    dictionary = load(os.environ)
+    for warning in dictionary.warnings:
+        log.warn(warning)
+    if not log.is_enabled(DEBUG):
+        return None
+    from .dump import Dumper
+
+    return Dumper(log, dictionary)
+
+
+class _Run:
+    """One run: associate, echo as often as asked, end the association, tell."""
+
+    def __init__(self, arguments: "Arguments", log: Log) -> None:
+        self._arguments = arguments
+        self._log = log
+        self._progress: Progress | None = None
+        tls = None
+        if arguments.text("transport") != "plain":
+            from .tls_setup import client_tls
+
+            tls = client_tls(arguments, log)
+        syntaxes = PROPOSABLE_TRANSFER_SYNTAXES[: arguments.number("propose_ts")]
+        settings = VerificationSettings(
+            called_ae_title=arguments.text("called_ae_title"),
+            calling_ae_title=arguments.text("calling_ae_title"),
+            transfer_syntaxes=_TRANSFER_SYNTAXES.get(arguments.text("transfer_syntax"), syntaxes),
+            presentation_contexts=arguments.number("propose_pc"),
+            max_pdu=arguments.number("max_pdu"),
+            connect_timeout=arguments.seconds("connect_timeout"),
+            socket_timeout=arguments.seconds("socket_timeout"),
+            acse_timeout=arguments.seconds("acse_timeout"),
+            dimse_timeout=arguments.seconds("dimse_timeout"),
+            deadline=arguments.seconds("deadline"),
+            ip_version=arguments.number("ip_version") or None,
+            tls=tls,
+            observer=_observer(log),
+        )
+        self._association = ClientAssociation(arguments.text("peer"), arguments.number("port"), settings)
+        self._result = self._association.result
+
+    def execute(self) -> int:
+        """Do it; return the exit code."""
+        association = self._association
+        try:
+            self._verify()
+        except VerificationError as error:
+            self._result.fail(error)
+        except KeyboardInterrupt:
+            self._interrupt()
+        finally:
+            association.close()
+        return self._conclude()
+
+    def _verify(self) -> None:
+        association, log, repeat = self._association, self._log, self._arguments.number("repeat")
+        log.info("Requesting Association")
+        association.open()
+        self._tell_accepted()
+        if repeat == 1 or log.is_enabled(INFO):
+            for _ in range(repeat):
+                self._echo()
+        else:
+            self._echo_quietly(repeat)
+        if self._arguments.flag("abort"):
+            log.info("Aborting Association")
+            association.abort()
+        else:
+            log.info("Releasing Association")
+            association.release()
+
+    def _tell_accepted(self) -> None:
+        log, negotiated = self._log, self._result.negotiated
+        if negotiated is None or not log.is_enabled(INFO):
+            return
+        limit = max(negotiated.peer_max_pdu - _NOT_DATA_OF_A_PDU, 0) or "unlimited"
+        log.info(f"Association Accepted (Max Send PDV: {limit})")
+        if self._result.tls is not None:
+            from .tls_text import details_lines
+
+            for line in details_lines(self._result.tls):
+                log.info(line)
+
+    def _echo(self) -> None:
+        """One echo, with the lines that `-v` shows."""
+        log, association = self._log, self._association
+        log.info(f"Sending Echo Request (MsgID {association.next_message_id})")
+        echo = association.echo(check=False)
+        if echo.status:
+            log.error(f"Received Echo Response ({escape(echo_text(echo))})")
+        else:
+            log.info("Received Echo Response (Success)")
+
+    def _echo_quietly(self, repeat: int) -> None:
+        """Many echoes. On a terminal their number is shown as it grows."""
+        from .progress import Progress
+
+        association, log = self._association, self._log
+        self._progress = progress = Progress(repeat, is_wanted=log.is_enabled(WARN))
+        try:
+            for number in range(1, repeat + 1):
+                echo = association.echo(check=False)
+                if echo.status:
+                    progress.clear()
+                    log.error(f"Received Echo Response ({escape(echo_text(echo))})")
+                progress.show(number)
+        finally:
+            progress.clear()
+
+    def _interrupt(self) -> None:
+        """Ctrl-C: release an association on which nothing is outstanding, abort any other."""
+        step = self._association.step
+        try:
+            self._association.end_quickly()
+        except (VerificationError, KeyboardInterrupt):
+            pass
+        self._result.fail(VerificationError(causes.INTERRUPTED, step))
+
+    def _conclude(self) -> int:
+        """Tell what came out; return the exit code."""
+        result, log = self._result, self._log
+        failure = result.failure
+        was_interrupted = failure is not None and failure.cause is causes.INTERRUPTED
+        if result.statistics.sent and (was_interrupted or self._arguments.number("repeat") > 1):
+            for line in statistics_lines(result):
+                log.write(WARN if was_interrupted else INFO, line)
+        if failure is not None:
+            log.write(FATAL, "Interrupted" if was_interrupted else failure_line(failure))
+        if self._arguments.flag("json") and not _print_json(result) and failure is None:
+            failure = LocalError(causes.OUTPUT_FILE_UNWRITABLE, "standard output")
+        return exit_codes.OK if failure is None else exit_codes.exit_code(failure)
+
+
+def statistics_lines(result: VerificationResult) -> list[str]:
+    """Return what there is to say of many echoes."""
+    statistics = result.statistics
+    lines = [f"{statistics.sent} echoes sent, {statistics.answered} answered"]
+    if statistics.answered:
+        times = (
+            statistics.minimum,
+            statistics.average,
+            statistics.median,
+            statistics.p99,
+            statistics.maximum,
+        )
+        lines.append(f"round trip min/avg/median/p99/max = {'/'.join([f'{time * 1e3:.3f}' for time in times])} ms")
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())
