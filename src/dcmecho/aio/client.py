@@ -222,8 +222,7 @@ class _ClientProtocol(asyncio.Protocol):
         self._lost: tuple[causes.Cause, str] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         if self._requestor is None:

@@ -144,8 +144,8 @@ class Connection(asyncio.Protocol):
     # asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
+        transport = self._transport
         transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
         address = transport.get_extra_info("peername") or ("", 0)
         self.peer = Peer(str(address[0]), int(address[1]))

@@ -209,7 +209,3 @@ class _LoggingHandler(Handler):
     def _tell_end(self, what: str, peer: Peer, outcome: str, detail: str) -> None:
         level = INFO if outcome in _EVERYDAY else WARN
         self._log.write(level, f"{what} from {_where(peer)} ended ({outcome}): {escape(detail)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -237,5 +237,19 @@ def statistics_lines(result: VerificationResult) -> list[str]:
     return lines
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def run() -> None:
+    """Run echoscu as a program and end the process.
+
+    Taking the interpreter apart in order costs a tenth of a whole run, and a health check runs thousands a day: nothing
+    is left to do once what was written is out.
+    """
+    code = main()
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass  # closed, or nobody reads it
+    os._exit(code)

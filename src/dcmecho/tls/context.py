@@ -276,14 +276,14 @@ def _own_failure(
 ) -> LocalError:
     reason = problem.reason or ""
     if reason in _MISMATCHES:
-        detail = f"{quote(key_file)} and {quote(certificate_file)}"
+        detail = f"{files.named(key_file)} and {files.named(certificate_file)}"
         return LocalError(causes.TLS_KEY_MISMATCH, detail, path=key_file)
     if reason in _TOO_WEAK:
         return files.invalid(certificate_file, "certificate", f"too weak for the profile ({_words(problem)})")
     if not _loads(text):
         return files.invalid(certificate_file, "certificate", f"cannot be loaded ({_words(problem)})")
     if encrypted:
-        return LocalError(causes.TLS_KEY_PASSWORD, quote(key_file), path=key_file)
+        return LocalError(causes.TLS_KEY_PASSWORD, files.named(key_file), path=key_file)
     return files.invalid(key_file, "private key", f"cannot be loaded ({_words(problem)})")
 
 

@@ -4,12 +4,13 @@ import ssl
 
 from dcmecho import causes
 from dcmecho.errors import LocalError, TLSError
-from dcmecho.text import bytes_to_text, quote
+from dcmecho.text import bytes_to_text
 
 from . import files
 from .certificate import PeerCertificate, RevocationList, date_text
 from .configuration import TLSConfiguration
 from .der import DERError
+from .files import named
 from .handshake import peer_chain, read
 from .profiles import CLIENT, SERVER, with_additions
 from .suites import VERSION_NAMES
@@ -185,7 +186,7 @@ def _not_tls(handshake: _Handshake) -> TLSError:
     elif len(data) >= 2 and 1 <= data[0] <= 7 and data[1] == 0:
         detail = "it speaks DICOM without TLS"
     elif data:
-        detail = f"it sent {quote(bytes_to_text(data[:_EXCERPT]))}"
+        detail = f"it sent {named(bytes_to_text(data[:_EXCERPT]))}"
     else:
         detail = "what it sent is not TLS"
     if handshake.server:
@@ -204,7 +205,7 @@ def _verification(handshake: _Handshake, problem: ssl.SSLCertVerificationError) 
 
 
 def _subject(certificate: PeerCertificate) -> str:
-    return quote(certificate.subject)
+    return named(certificate.subject)
 
 
 def _describe_other(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
@@ -214,15 +215,15 @@ def _describe_other(handshake: _Handshake, problem: ssl.SSLCertVerificationError
 
 def _describe_unknown_ca(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
     configuration = handshake.configuration
-    sources = ", ".join(quote(path) for path, _ in (*configuration.ca_files, *configuration.ca_directories))
+    sources = ", ".join(named(path) for path, _ in (*configuration.ca_files, *configuration.ca_directories))
     if not handshake.chain:
         return f"{problem.verify_message}; {f'not in {sources}' if sources else 'no CA certificate is given'}"
     leaf, last = handshake.chain[0], handshake.chain[-1]
     if leaf.self_issued:
         told = f"{_subject(leaf)} is self-signed"
         return f"{told} and not in {sources}" if sources else f"{told}; no CA certificate is given"
-    told = f"{_subject(leaf)} comes from {quote(leaf.issuer)}"
-    wanted = quote(last.subject if last.self_issued else last.issuer)
+    told = f"{_subject(leaf)} comes from {named(leaf.issuer)}"
+    wanted = named(last.subject if last.self_issued else last.issuer)
     return f"{told}; {wanted} is not in {sources}" if sources else f"{told}; no CA certificate is given"
 
 
@@ -243,7 +244,7 @@ def _describe_revoked(handshake: _Handshake, problem: ssl.SSLCertVerificationErr
     if not handshake.chain:
         return problem.verify_message
     leaf = handshake.chain[0]
-    return f"{_subject(leaf)}, serial {leaf.serial_text}, or a CA above it, by the list of {quote(leaf.issuer)}"
+    return f"{_subject(leaf)}, serial {leaf.serial_text}, or a CA above it, by the list of {named(leaf.issuer)}"
 
 
 def _describe_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
@@ -255,7 +256,7 @@ def _describe_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationError) 
             issuers.append(certificate.issuer)
         if handshake.configuration.crl_check != "chain":
             break
-    return f"a current list is needed of {' and '.join(quote(issuer) for issuer in issuers)}"
+    return f"a current list is needed of {' and '.join(named(issuer) for issuer in issuers)}"
 
 
 def _describe_old_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
@@ -266,7 +267,7 @@ def _describe_old_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationErr
         except (DERError, LocalError):
             continue
         found.extend(
-            f"{quote(path)} of {quote(each.issuer)} ended on {date_text(each.next_update)}"
+            f"{named(path)} of {named(each.issuer)} ended on {date_text(each.next_update)}"
             for each in lists
             if each.next_update is not None
         )
@@ -274,14 +275,14 @@ def _describe_old_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationErr
 
 
 def _describe_name(handshake: _Handshake, _problem: ssl.SSLCertVerificationError) -> str:
-    wanted = quote(handshake.configuration.wire_server_name or "")
+    wanted = named(handshake.configuration.wire_server_name or "")
     if not handshake.chain:
         return f"not for {wanted}"
     leaf = handshake.chain[0]
     names = [value for kind, value in leaf.sans if kind in ("DNS", "IP")]
     if not names and leaf.common_name:
         names = [leaf.common_name]
-    return f"it is for {', '.join(map(quote, names)) or 'no name at all'}, not for {wanted}"
+    return f"it is for {', '.join(map(named, names)) or 'no name at all'}, not for {wanted}"
 
 
 def _describe_purpose(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
@@ -340,7 +341,7 @@ def _library(handshake: _Handshake, problem: ssl.SSLError) -> TLSError:
         )
     if reason == "TLSV1_UNRECOGNIZED_NAME":
         name = handshake.configuration.wire_server_name
-        return handshake.error(causes.TLS_SERVER_NAME_REFUSED, quote(name) if name else "none was sent")
+        return handshake.error(causes.TLS_SERVER_NAME_REFUSED, named(name) if name else "none was sent")
     if reason in _TOO_WEAK:
         return handshake.error(causes.TLS_CERTIFICATE_WEAK, _words(reason))
     return _other(handshake, problem, reason)
@@ -389,7 +390,7 @@ def _handshake_failure_alert(handshake: _Handshake) -> TLSError:
 
 def _own_certificate_missing(handshake: _Handshake) -> TLSError:
     path = handshake.configuration.certificate_file
-    detail = f"{quote(path)} was not sent: it fits nothing that the peer asks for" if path else ""
+    detail = f"{named(path)} was not sent: it fits nothing that the peer asks for" if path else ""
     return handshake.error(causes.TLS_CLIENT_CERTIFICATE_MISSING, detail)
 
 
@@ -397,7 +398,7 @@ def _own_certificate_refused(handshake: _Handshake, why: str) -> TLSError:
     path = handshake.configuration.certificate_file
     if path is None and not handshake.server:
         return _own_certificate_missing(handshake)
-    detail = f"{quote(path)}: {why}" if path else why
+    detail = f"{named(path)}: {why}" if path else why
     hint = "the client must trust the CA of our certificate" if handshake.server else None
     return handshake.error(causes.TLS_CLIENT_CERTIFICATE_REFUSED, detail, hint=hint)
 

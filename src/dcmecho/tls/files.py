@@ -8,7 +8,6 @@ import os
 
 from dcmecho import causes
 from dcmecho.errors import LocalError
-from dcmecho.text import quote
 
 from .configuration import DER
 from .der import INTEGER, OCTET_STRING, SEQUENCE, DERError, Reader
@@ -24,6 +23,11 @@ MAXIMUM_PASSWORD = 1024  # bytes, OpenSSL's limit
 CERTIFICATE_LABELS = ("CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE")
 CRL_LABEL = "X509 CRL"
 ENCRYPTED_KEY_LABEL = "ENCRYPTED PRIVATE KEY"
+
+
+def named(text: str) -> str:
+    """Return `text` in double quotes, for the detail of an error, which escapes it when it is shown."""
+    return f'"{text}"'
 
 
 def read_file(path: str, role: str, limit: int = MAXIMUM_FILE) -> bytes:
@@ -44,12 +48,12 @@ def read_file(path: str, role: str, limit: int = MAXIMUM_FILE) -> bytes:
 def unreadable(path: str, role: str, problem: Exception) -> LocalError:
     """Return the error for a file that cannot be read."""
     reason = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
-    return LocalError(causes.INPUT_FILE_UNREADABLE, f"{role} {quote(path)}: {reason}", path=path)
+    return LocalError(causes.INPUT_FILE_UNREADABLE, f"{role} {named(path)}: {reason}", path=path)
 
 
 def invalid(path: str, role: str, problem: str) -> LocalError:
     """Return the error for a file that can be read but not used."""
-    return LocalError(causes.INPUT_FILE_INVALID, f"{role} {quote(path)}: {problem}", path=path)
+    return LocalError(causes.INPUT_FILE_INVALID, f"{role} {named(path)}: {problem}", path=path)
 
 
 class Block:
@@ -267,11 +271,11 @@ def password_bytes(password: "str | bytes | Callable[[], str | bytes] | None", p
     """
     value = password() if callable(password) else password
     if value is None:
-        raise LocalError(causes.TLS_KEY_PASSWORD, f"{quote(path)} is encrypted, and no password is given", path=path)
+        raise LocalError(causes.TLS_KEY_PASSWORD, f"{named(path)} is encrypted, and no password is given", path=path)
     if isinstance(value, str):
         value = value.encode("utf-8", "surrogateescape")
     if len(value) > MAXIMUM_PASSWORD:
-        problem = f"{quote(path)}: the password is longer than {MAXIMUM_PASSWORD} bytes"
+        problem = f"{named(path)}: the password is longer than {MAXIMUM_PASSWORD} bytes"
         raise LocalError(causes.TLS_KEY_PASSWORD, problem, path=path)
     return value
 

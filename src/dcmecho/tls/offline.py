@@ -6,6 +6,7 @@ They pass and fail as DCMTK's do, and put into `warnings` what those overlook.
 import time
 
 from dcmecho.errors import LocalError
+from dcmecho.text import quote
 
 from . import files, rules
 from .certificate import PeerCertificate, date_text
@@ -125,7 +126,7 @@ def _trusted_store(configuration: TLSConfiguration, warnings: list[str]) -> "X50
     for path, form in configuration.ca_directories:
         certificates, lists = files.hashed_files(path)
         if not certificates:
-            warnings.append(f"CA directory {path} has no certificate under its hash (openssl rehash)")
+            warnings.append(f"CA directory {quote(path)} has no certificate under its hash (openssl rehash)")
         if form == PEM:
             store.load_locations(None, capath=path)  # type: ignore[arg-type]  # documented, but not annotated
             continue

@@ -8,9 +8,8 @@ import stat
 
 from dcmecho import causes
 from dcmecho.errors import LocalError
-from dcmecho.text import quote
 
-from .files import read_file
+from .files import named, read_file
 
 SEED_BYTES = 1024
 
@@ -41,4 +40,4 @@ def write_seed(path: str) -> None:
             os.close(descriptor)
     except (OSError, ValueError) as problem:
         reason = (problem.strerror if isinstance(problem, OSError) else None) or str(problem)
-        raise LocalError(causes.OUTPUT_FILE_UNWRITABLE, f"seed {quote(path)}: {reason}", path=path) from problem
+        raise LocalError(causes.OUTPUT_FILE_UNWRITABLE, f"seed {named(path)}: {reason}", path=path) from problem
