@@ -42,6 +42,7 @@ MESSAGE_TIMEOUT = "message-timeout"
 ARTIM_TIMEOUT = "artim-timeout"
 CONNECTION_LOST = "connection-lost"
 NEVER_ASSOCIATED = "never-associated"
+TLS_FAILED = "tls-failed"
 SHUTDOWN = "shutdown"
 OUTCOMES = (
     RELEASED,
@@ -55,6 +56,7 @@ OUTCOMES = (
     ARTIM_TIMEOUT,
     CONNECTION_LOST,
     NEVER_ASSOCIATED,
+    TLS_FAILED,
     SHUTDOWN,
 )
 

@@ -7,7 +7,7 @@ import socket
 from time import perf_counter as clock
 
 from . import causes, oserrors
-from .causes import CONNECT, RESOLVE
+from .causes import CONNECT, RESOLVE, TLS
 from .errors import EchoFailed, VerificationError, VerificationTimeout
 from .requestor import Requestor, echo_text
 from .resolution import resolve
@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 
     from .resolution import Address
     from .settings import VerificationOptions
+    from .tls.wire import WireTLS
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RECEIVE_SIZE = 16384
+
+_LAST_WORDS_WITHIN = 1.0
+"""Seconds to wait for what a peer said before it closed."""
 
 
 def verify(
@@ -89,6 +93,7 @@ class ClientAssociation:
         self._began = clock()
         self._deadline_at = None if settings.deadline is None else self._began + settings.deadline
         self._timeout: float | None = -1.0
+        self._tls: WireTLS | None = None
 
     def __enter__(self) -> "Self":
         try:
@@ -114,12 +119,23 @@ class ClientAssociation:
         self.connect()
         self.associate()
 
+    def set_up_tls(self) -> None:
+        """Load what TLS needs; `connect` does it if it has not been done. LocalError if that cannot be used."""
+        from .tls import wire
+
+        assert self.settings.tls is not None
+        self._tls = wire.client(self.settings.tls)
+
     def connect(self) -> None:
         """Look up the host and connect the first of its addresses that answers, IPv4 first (and TLS, if asked for)."""
         self._began = clock()
         self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
         try:
-            self._connect_any(self._resolve())
+            if self.settings.tls is not None and self._tls is None:
+                self.set_up_tls()
+            limit_from = self._connect_any(self._resolve())
+            if self._tls is not None:
+                self._secure(self._tls, limit_from)
         except VerificationError as error:
             self.result.fail(error)
             raise
@@ -195,6 +211,8 @@ class ClientAssociation:
                     pass
             except OSError:
                 pass
+            if self._tls is not None:
+                self._tls.say_goodbye(connection)
             connection.close()
         self.result.seconds = clock() - self._began
 
@@ -233,8 +251,11 @@ class ClientAssociation:
                 if _QUICK_ACK is not None and requestor.association.is_inside_pdu:
                     connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
         except OSError as error:
-            self._hear_last_words(requestor)
-            requestor.connection_lost(clock(), oserrors.lost_cause(error), oserrors.text(error))
+            error = self._hear_last_words(requestor) or error
+            if self._tls is not None and self._tls.is_tls_error(error):
+                requestor.fail(self._tls.failed(error, None, requestor.step), clock())
+            else:
+                requestor.connection_lost(clock(), oserrors.lost_cause(error), oserrors.text(error))
         if requestor.failure is not None:
             self._send_farewell(requestor)
             raise requestor.failure
@@ -247,15 +268,18 @@ class ClientAssociation:
             assert self._socket is not None
             self._socket.settimeout(timeout)
 
-    def _hear_last_words(self, requestor: Requestor) -> None:
-        """A write failed: the peer may have said why before it closed."""
+    def _hear_last_words(self, requestor: Requestor) -> OSError | None:
+        """A write or read failed: the peer may have said why before it closed. Return the error that ended that."""
         assert self._socket is not None
         try:
-            self._socket.settimeout(0)
+            self._socket.settimeout(_LAST_WORDS_WITHIN)
             while requestor.busy and (received := self._socket.recv(_RECEIVE_SIZE)):
                 requestor.receive_data(received, clock())
-        except OSError:
-            pass
+        except TimeoutError:
+            return None
+        except OSError as error:
+            return error
+        return None
 
     def _send_farewell(self, requestor: Requestor) -> None:
         """Send what the end of an association leaves to be sent (A-ABORT), if the connection takes it."""
@@ -289,8 +313,8 @@ class ClientAssociation:
         finally:
             self.result.steps[RESOLVE] = clock() - began
 
-    def _connect_any(self, addresses: "list[Address]") -> None:
-        """Connect the first address that answers. ConnectError, telling of each, if none does."""
+    def _connect_any(self, addresses: "list[Address]") -> float:
+        """Connect the first address that answers; return when that began. ConnectError if none does."""
         attempts = self.result.attempts
         step_began = clock()
         try:
@@ -313,8 +337,32 @@ class ClientAssociation:
                 attempts.append(ConnectAttempt(str(address[0]), clock() - began))
                 self.result.address = str(address[0])
                 self._socket, self._timeout = connection, limit
-                return
+                return began
             self._remaining(CONNECT, None)
             raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
         finally:
             self.result.steps[CONNECT] = clock() - step_began
+
+    def _secure(self, tls: "WireTLS", connecting_since: float) -> None:
+        """Have the TLS handshake, within what is left of the limits. TLSError if it fails."""
+        connection = self._socket
+        assert connection is not None
+        began = clock()
+        try:
+            limits = [limit for limit in (self.settings.connect_timeout, self.settings.socket_timeout) if limit]
+            limit = self._remaining(TLS, min(limits) - (began - connecting_since) if limits else None)
+            secured = tls.context.wrap_socket(
+                connection, server_hostname=tls.server_name(self.host), do_handshake_on_connect=False
+            )
+            self._socket = secured
+            secured.settimeout(None if limit is None else max(limit, 0.001))
+            self._timeout = -1.0
+            secured.do_handshake()
+            self.result.tls = tls.finished(secured)
+        except TimeoutError:
+            self._remaining(TLS, None)
+            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, clock() - began) from None
+        except OSError as error:
+            raise tls.failed(error, secured) from error
+        finally:
+            self.result.steps[TLS] = clock() - began

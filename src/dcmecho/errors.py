@@ -110,8 +110,12 @@ class VerificationError(Error):
         """Who must act: ``"local"``, ``"network"`` or ``"peer"``."""
         return self.cause.side
 
+    def text(self) -> str:
+        """What happened, in one line; unlike `str` not escaped yet."""
+        return f"{self.cause.summary}: {self.detail}" if self.detail else self.cause.summary
+
     def __str__(self) -> str:
-        return f"{self.cause.summary}: {escape(self.detail)}" if self.detail else self.cause.summary
+        return escape(self.text())
 
 
 class ResolveError(VerificationError):

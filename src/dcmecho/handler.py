@@ -7,22 +7,31 @@ from .record import Record
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable
+    from typing import Any
 
     from .pdu import AssociateRJ, AssociateRQ
 
 
 class Peer(Record):
-    """Who is at the other end: address and port, and, once it has asked for an association, what it said of itself.
+    """Who is at the other end: address and port, what the TLS handshake told (see docs/reference/json.md; None without
+    TLS) and, once it has asked for an association, what it said of itself.
 
     Its texts may hold any character: show them through `dcmecho.text.escape`.
     """
 
-    __slots__ = ("address", "port", "request")
+    __slots__ = ("address", "port", "request", "tls")
 
-    def __init__(self, address: str, port: int, request: "AssociateRQ | None" = None) -> None:
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        request: "AssociateRQ | None" = None,
+        tls: "dict[str, Any] | None" = None,
+    ) -> None:
         self.address = address
         self.port = port
         self.request = request
+        self.tls = tls
 
     @property
     def calling_ae_title(self) -> str:

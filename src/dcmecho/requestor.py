@@ -198,6 +198,12 @@ class Requestor:
             if isinstance(event, TransportClosedIndication):
                 self._fail(ConnectionLost(cause, self.step, detail), now)
 
+    def fail(self, error: "VerificationError", now: float) -> None:
+        """The transport connection has ended for a reason that the caller knows better."""
+        self.association.receive_eof(now)
+        self.association.events()
+        self._fail(error, now)
+
     def data_sent(self, now: float) -> None:
         """The transport took bytes of ours: the socket timeout begins anew."""
         self._progress_at = now

@@ -4,12 +4,12 @@ import asyncio
 import socket
 
 from dcmecho import causes, oserrors
-from dcmecho.causes import CONNECT, RESOLVE
+from dcmecho.causes import CONNECT, RESOLVE, TLS
 from dcmecho.errors import EchoFailed, ResolveError, VerificationError, VerificationTimeout
 from dcmecho.requestor import Requestor, echo_text
 from dcmecho.resolution import FAMILIES, arrange, encoded, resolve_error
 from dcmecho.result import ConnectAttempt, EchoResult, VerificationResult
-from dcmecho.settings import VerificationSettings
+from dcmecho.settings import LONGEST_TIMEOUT, VerificationSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dcmecho.resolution import Address
     from dcmecho.settings import VerificationOptions
+    from dcmecho.tls.wire import WireTLS
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -70,6 +71,7 @@ class AsyncClientAssociation:
         self._requestor: Requestor | None = None
         self._began = 0.0
         self._deadline_at: float | None = None
+        self._tls: WireTLS | None = None
 
     async def __aenter__(self) -> "Self":
         try:
@@ -101,7 +103,12 @@ class AsyncClientAssociation:
         self._began = clock()
         self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
         try:
-            await self._connect_any(await self._resolve())
+            if self.settings.tls is not None and self._tls is None:
+                from dcmecho.tls import wire
+
+                self._tls = wire.client(self.settings.tls)
+            connection, limit_from = await self._connect_any(await self._resolve())
+            await self._open_transport(connection, limit_from)
         except VerificationError as error:
             self.result.fail(error)
             raise
@@ -181,8 +188,8 @@ class AsyncClientAssociation:
             raise ResolveError(self.host)
         return addresses
 
-    async def _connect_any(self, addresses: "list[Address]") -> None:
-        """Connect the first address that answers. ConnectError, telling of each, if none does."""
+    async def _connect_any(self, addresses: "list[Address]") -> tuple[socket.socket, float]:
+        """Connect the first address that answers; return when that began. ConnectError if none does."""
         loop = asyncio.get_running_loop()
         attempts = self.result.attempts
         step_began = loop.time()
@@ -191,21 +198,54 @@ class AsyncClientAssociation:
                 limit = self._remaining(CONNECT, self.settings.connect_timeout)
                 began = loop.time()
                 try:
-                    async with asyncio.timeout(limit):
-                        _, self._protocol = await loop.create_connection(
-                            _ClientProtocol, str(address[0]), self.port, family=family
-                        )
+                    connection = socket.socket(family, socket.SOCK_STREAM)
+                    try:
+                        connection.setblocking(False)
+                        async with asyncio.timeout(limit):
+                            await loop.sock_connect(connection, address)
+                        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    except BaseException:
+                        connection.close()
+                        raise
                 except OSError as error:
                     cause, detail = oserrors.connect_cause(error), oserrors.text(error)
                     attempts.append(ConnectAttempt(str(address[0]), loop.time() - began, cause, detail))
                     continue
                 attempts.append(ConnectAttempt(str(address[0]), loop.time() - began))
                 self.result.address = str(address[0])
-                return
+                return connection, began
             self._remaining(CONNECT, None)
             raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
         finally:
             self.result.steps[CONNECT] = loop.time() - step_began
+
+    async def _open_transport(self, connection: socket.socket, connecting_since: float) -> None:
+        """Put a transport on a socket, and TLS on it if asked for, within what is left of the limits."""
+        loop, tls = asyncio.get_running_loop(), self._tls
+        if tls is None:
+            _, self._protocol = await loop.create_connection(_ClientProtocol, sock=connection)
+            return
+        began = loop.time()
+        try:
+            limits = [limit for limit in (self.settings.connect_timeout, self.settings.socket_timeout) if limit]
+            limit = self._remaining(TLS, min(limits) - (began - connecting_since) if limits else None)
+            async with asyncio.timeout(limit):
+                transport, self._protocol = await loop.create_connection(
+                    lambda: _ClientProtocol(tls),
+                    sock=connection,
+                    ssl=tls.context,
+                    # An empty name asks for none: None would be an error here.
+                    server_hostname=tls.server_name(self.host) or "",
+                    ssl_handshake_timeout=LONGEST_TIMEOUT,
+                )
+            self.result.tls = tls.finished(transport.get_extra_info("ssl_object"))
+        except TimeoutError:
+            self._remaining(TLS, None)
+            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
+        except OSError as error:
+            raise tls.failed(error) from error
+        finally:
+            self.result.steps[TLS] = loop.time() - began
 
 
 class _ClientProtocol(asyncio.Protocol):
@@ -213,13 +253,15 @@ class _ClientProtocol(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self) -> None:
+    def __init__(self, tls: "WireTLS | None" = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._tls = tls
         self._requestor: Requestor | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early = b""
-        self._lost: tuple[causes.Cause, str] | None = None
+        self._lost: OSError | None = None
+        self._is_lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
@@ -237,14 +279,11 @@ class _ClientProtocol(asyncio.Protocol):
         self._look()
 
     def eof_received(self) -> bool:
-        self._note_loss(causes.CONNECTION_CLOSED, "")
+        self._note_loss(None)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if isinstance(exc, OSError):
-            self._note_loss(oserrors.lost_cause(exc), oserrors.text(exc))
-        else:
-            self._note_loss(causes.CONNECTION_CLOSED, "")
+        self._note_loss(exc if isinstance(exc, OSError) else None)
 
     def resume_writing(self) -> None:
         if self._requestor is not None:
@@ -264,8 +303,8 @@ class _ClientProtocol(asyncio.Protocol):
             early, self._early = self._early, b""
             requestor.receive_data(early, self._loop.time())
             self.transport.resume_reading()
-        if self._lost is not None:
-            requestor.connection_lost(self._loop.time(), *self._lost)
+        if self._is_lost:
+            self._tell_loss(requestor)
         if requestor.busy:
             self._waiter = self._loop.create_future()
             self._arm(requestor)
@@ -283,12 +322,21 @@ class _ClientProtocol(asyncio.Protocol):
         if requestor.failure is not None:
             raise requestor.failure
 
-    def _note_loss(self, cause: causes.Cause, detail: str) -> None:
-        if self._lost is None:
-            self._lost = (cause, detail)
+    def _note_loss(self, error: OSError | None) -> None:
+        if not self._is_lost:
+            self._is_lost, self._lost = True, error
             if self._requestor is not None:
-                self._requestor.connection_lost(self._loop.time(), cause, detail)
+                self._tell_loss(self._requestor)
                 self._look()
+
+    def _tell_loss(self, requestor: Requestor) -> None:
+        error, now = self._lost, self._loop.time()
+        if error is None:
+            requestor.connection_lost(now)
+        elif self._tls is not None and self._tls.is_tls_error(error):
+            requestor.fail(self._tls.failed(error, None, requestor.step), now)
+        else:
+            requestor.connection_lost(now, oserrors.lost_cause(error), oserrors.text(error))
 
     def _look(self) -> None:
         """Wake who waits, if the operation has ended."""

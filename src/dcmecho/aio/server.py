@@ -8,21 +8,22 @@ import inspect
 import socket
 
 from dcmecho import oserrors
-from dcmecho.acceptor import Accepted, Acceptor, EchoRequested, Ended, Rejected
+from dcmecho.acceptor import TLS_FAILED, Accepted, Acceptor, EchoRequested, Ended, Rejected
 from dcmecho.dimse import CEchoRSP
+from dcmecho.errors import VerificationError
 from dcmecho.handler import EchoStatus, Peer
 from dcmecho.listening import listening_sockets
 from dcmecho.server_settings import ServerSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable
     from types import TracebackType
-    from typing import Any, Self, Unpack
+    from typing import Self, Unpack
 
     from dcmecho.acceptor import AcceptorEvent
     from dcmecho.server_settings import ServerOptions
+    from dcmecho.tls.wire import WireTLS
 
 BACKLOG = 4096
 """Connections that may wait to be accepted; the system may allow fewer."""
@@ -55,6 +56,7 @@ class EchoServer:
         self.port = port
         self.settings = settings
         self.connections: set[Connection] = set()
+        self.tls: WireTLS | None = None
         self._servers: list[asyncio.Server] = []
         self._nobody_left: asyncio.Event | None = None
 
@@ -70,15 +72,10 @@ class EchoServer:
     async def start(self) -> None:
         """Begin to listen. LocalError if the port cannot be had, or TLS not be set up."""
         loop = asyncio.get_running_loop()
-        context = self._tls_context()
-        tls: dict[str, Any] = {}
-        if context is not None:
-            tls = {"ssl": context, "ssl_handshake_timeout": self.settings.timeouts.acse, "ssl_shutdown_timeout": 1.0}
+        self.load_tls()
         for listener in listening_sockets(self.settings.bind_address, self.port):
             self.port = listener.getsockname()[1]
-            self._servers.append(
-                await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG, **tls)
-            )
+            self._servers.append(await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG))
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, give the associations that stand `grace` seconds to end, and abort the rest."""
@@ -107,12 +104,15 @@ class EchoServer:
             return not self.connections
         return True
 
-    def _tls_context(self) -> "ssl.SSLContext | None":
-        if self.settings.tls is None:
-            return None
-        from dcmecho.tls.context import as_server_context
+    def load_tls(self) -> None:
+        """Load key, certificates and revocation lists, for the connections from now on; nothing happens without TLS.
 
-        return as_server_context(self.settings.tls)
+        LocalError if they cannot be used: what was loaded before stays in force.
+        """
+        if self.settings.tls is not None:
+            from dcmecho.tls import wire
+
+            self.tls = wire.server(self.settings.tls)
 
     def forget(self, connection: "Connection") -> None:
         """A connection is gone."""
@@ -127,7 +127,19 @@ class EchoServer:
 class Connection(asyncio.Protocol):
     """One connection to the server: receives, lets the acceptor decide, transmits, and re-arms its timer."""
 
-    __slots__ = ("_acceptor", "_answering", "_handler", "_loop", "_server", "_timer", "_timer_at", "_transport", "peer")
+    __slots__ = (
+        "_acceptor",
+        "_answering",
+        "_early",
+        "_handler",
+        "_loop",
+        "_securing",
+        "_server",
+        "_timer",
+        "_timer_at",
+        "_transport",
+        "peer",
+    )
 
     _transport: asyncio.Transport
 
@@ -139,16 +151,56 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._answering: asyncio.Task[None] | None = None
+        self._securing: asyncio.Task[None] | None = None
+        self._early = b""
         self.peer = Peer("", 0)
 
     # asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
-        transport = self._transport
-        transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
         address = transport.get_extra_info("peername") or ("", 0)
         self.peer = Peer(str(address[0]), int(address[1]))
+        self._server.connections.add(self)
+        self._tell("connected", self.peer)
+        if self._server.tls is None:
+            self._begin()
+        else:
+            self._transport.pause_reading()
+            self._securing = self._loop.create_task(self._secure(self._server.tls))
+
+    async def _secure(self, tls: "WireTLS") -> None:
+        """Have the TLS handshake, within the ACSE timeout."""
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                tls.context,
+                server_side=True,
+                ssl_handshake_timeout=self._server.settings.timeouts.acse,
+                ssl_shutdown_timeout=1.0,
+            )
+            if transport is None:
+                raise ConnectionResetError("the connection ended during the TLS handshake")
+            self._transport = transport
+            told = tls.finished(transport.get_extra_info("ssl_object"))
+        except (OSError, VerificationError) as error:
+            failure = error if isinstance(error, VerificationError) else tls.failed(error)
+            self._tell("dropped", self.peer, TLS_FAILED, f"{failure.cause.name}, {failure.text()}")
+            self._transport.abort()
+            self._server.forget(self)
+            return
+        finally:
+            self._securing = None
+        self.peer = Peer(self.peer.address, self.peer.port, tls=told)
+        self._begin()
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+
+    def _begin(self) -> None:
+        """The connection stands, TLS included: an association may come."""
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
         settings = self._server.settings
         self._acceptor = Acceptor(
             settings.policy,
@@ -158,13 +210,13 @@ class Connection(asyncio.Protocol):
             max_message_length=settings.max_message_length,
             observer=settings.observe(self.peer) if settings.observe else None,
         )
-        self._server.connections.add(self)
-        self._tell("connected", self.peer)
         self._arm(self._acceptor.next_timer())
 
     def data_received(self, data: bytes) -> None:
         acceptor = self._acceptor
-        assert acceptor is not None
+        if acceptor is None:  # TLS hands out what came with the end of the handshake before it tells of that end
+            self._early += data
+            return
         acceptor.receive_data(data, self._loop.time())
         if _QUICK_ACK is not None and acceptor.association.is_inside_pdu:
             self._acknowledge_at_once()
@@ -181,6 +233,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._answering is not None:
             self._answering.cancel()
+        if self._securing is not None:
+            return  # the handshake's task tells how it ended
         if self._acceptor is not None:
             detail = oserrors.text(exc) if isinstance(exc, OSError) else ""
             self._acceptor.connection_lost(self._loop.time(), detail)
@@ -203,7 +257,9 @@ class Connection(asyncio.Protocol):
 
     def shut_down(self) -> None:
         """Abort the association, if one stands, and close."""
-        if self._acceptor is not None:
+        if self._acceptor is None:
+            self.cut()
+        else:
             self._acceptor.shut_down(self._loop.time())
             self._follow_up(self._acceptor)
 
@@ -267,10 +323,10 @@ class Connection(asyncio.Protocol):
             if isinstance(event, EchoRequested):
                 self._answer(event)
             elif isinstance(event, Accepted):
-                self.peer = Peer(self.peer.address, self.peer.port, event.request)
+                self.peer = Peer(self.peer.address, self.peer.port, event.request, self.peer.tls)
                 self._tell("accepted", self.peer)
             elif isinstance(event, Rejected):
-                self.peer = Peer(self.peer.address, self.peer.port, event.request)
+                self.peer = Peer(self.peer.address, self.peer.port, event.request, self.peer.tls)
                 self._tell("rejected", self.peer, event.rejection)
             else:
                 self._ended(event)

@@ -27,7 +27,7 @@ from dcmecho.uids import (
 
 from . import exit_codes
 from .common import say, understand
-from .log import DEBUG, INFO, WARN, Log, failure_line, open_log
+from .log import DEBUG, INFO, SECURITY, WARN, Log, failure_line, open_log
 from .table_scp import ECHOSCP
 
 TYPE_CHECKING = False
@@ -101,9 +101,10 @@ def _settings(arguments: "Arguments", log: Log) -> ServerSettings:
     accepted, preferred = transfer_syntaxes(arguments.text("prefer"))
     tls = None
     if arguments.text("transport") != "plain":
-        from .tls_setup import server_tls
+        from .tls_setup import configuration, seed
 
-        tls = server_tls(arguments, log)
+        seed(arguments, log)
+        tls = configuration(arguments)
     return ServerSettings(
         ae_title=arguments.text("ae_title"),
         bind_address=arguments.optional_text("bind_address"),
@@ -142,6 +143,9 @@ async def _serve(server: EchoServer, arguments: "Arguments", log: Log) -> None:
         except (NotImplementedError, RuntimeError):
             pass  # Windows: Ctrl-C raises KeyboardInterrupt instead
     await server.start()
+    _tell_tls_warnings(server, log)
+    if hasattr(signal, "SIGHUP"):
+        loop.add_signal_handler(signal.SIGHUP, _reload, server, log)
     if arguments.number("port") == 0:
         say(f"Listening on port {server.port}", sys.stdout)
     log.info(f"Listening on port {server.port} as {quote(arguments.text('ae_title'))}")
@@ -157,6 +161,24 @@ async def _serve(server: EchoServer, arguments: "Arguments", log: Log) -> None:
         await closing
     finally:
         await server.close(0.0)
+
+
+def _tell_tls_warnings(server: EchoServer, log: Log) -> None:
+    for warning in server.tls.warnings if server.tls else ():
+        log.warn(escape(warning), SECURITY)
+
+
+def _reload(server: EchoServer, log: Log) -> None:
+    """SIGHUP: take the new key, certificates and revocation lists, or keep the old if the new are not good."""
+    if server.tls is None:
+        return
+    try:
+        server.load_tls()
+    except (VerificationError, UsageError) as error:
+        log.error(f"TLS files not reloaded, the old ones stay in force: {error}", SECURITY)
+    else:
+        log.info("TLS files reloaded", source=SECURITY)
+        _tell_tls_warnings(server, log)
 
 
 def _loop_trouble(context: "dict[str, object]") -> str:
@@ -185,6 +207,12 @@ class _LoggingHandler(Handler):
                 f"from {_where(peer)}, calling AE title {quote(peer.calling_ae_title)}, "
                 f"called AE title {quote(peer.called_ae_title)}{version}"
             )
+            if peer.tls is not None:
+                from .tls_text import details_lines
+
+                self._log.info("\n".join(details_lines(peer.tls)), SECURITY)
+        for warning in peer.tls["warnings"] if peer.tls is not None else ():
+            self._log.warn(f"{_where(peer)}: {escape(warning)}", SECURITY)
 
     def rejected(self, peer: Peer, rejection: "AssociateRJ") -> None:
         self._log.warn(

@@ -19,7 +19,7 @@ from dcmecho.uids import (
 
 from . import exit_codes
 from .common import say, understand
-from .log import DEBUG, FATAL, INFO, WARN, Log, failure_line, open_log
+from .log import DEBUG, FATAL, INFO, SECURITY, WARN, Log, failure_line, open_log
 from .table_scu import ECHOSCU
 
 TYPE_CHECKING = False
@@ -107,9 +107,10 @@ class _Run:
         self._progress: Progress | None = None
         tls = None
         if arguments.text("transport") != "plain":
-            from .tls_setup import client_tls
+            from .tls_setup import configuration, seed
 
-            tls = client_tls(arguments, log)
+            seed(arguments, log)
+            tls = configuration(arguments)
         syntaxes = PROPOSABLE_TRANSFER_SYNTAXES[: arguments.number("propose_ts")]
         settings = VerificationSettings(
             called_ae_title=arguments.text("called_ae_title"),
@@ -128,6 +129,8 @@ class _Run:
         )
         self._association = ClientAssociation(arguments.text("peer"), arguments.number("port"), settings)
         self._result = self._association.result
+        if tls is not None:
+            self._association.set_up_tls()
 
     def execute(self) -> int:
         """Do it; return the exit code."""
@@ -161,6 +164,8 @@ class _Run:
 
     def _tell_accepted(self) -> None:
         log, negotiated = self._log, self._result.negotiated
+        for warning in self._result.tls["warnings"] if self._result.tls else ():
+            log.warn(escape(warning), SECURITY)
         if negotiated is None or not log.is_enabled(INFO):
             return
         limit = max(negotiated.peer_max_pdu - _NOT_DATA_OF_A_PDU, 0) or "unlimited"
@@ -169,7 +174,7 @@ class _Run:
             from .tls_text import details_lines
 
             for line in details_lines(self._result.tls):
-                log.info(line)
+                log.info(line, SECURITY)
 
     def _echo(self) -> None:
         """One echo, with the lines that `-v` shows."""

@@ -1,6 +1,6 @@
 """The TLS options, for the client's side and the server's."""
 
-from .options import Group, Option, name, path, server_name
+from .options import Group, Integer, Option, name, path, server_name
 
 _PLAIN = Option(
     "-tls --disable-tls",
@@ -198,6 +198,14 @@ _COMMON_END = (
             const="verify",
         ),
         Option("-ic --ignore-peer-cert", "peer_certificate", "do not verify the peer's certificate", const="ignore"),
+        Option(
+            "--expiry-warning",
+            "expiry_warning_days",
+            "warn of certificates that end within DAYS; 0 for never",
+            values="DAYS",
+            convert=Integer(0, 36500),
+            default=30,
+        ),
         tls=True,
     ),
     Group(

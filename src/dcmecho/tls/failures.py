@@ -8,7 +8,7 @@ from dcmecho.text import bytes_to_text
 
 from . import files
 from .certificate import PeerCertificate, RevocationList, date_text
-from .configuration import TLSConfiguration
+from .configuration import CHAIN, TLSConfiguration
 from .der import DERError
 from .files import named
 from .handshake import peer_chain, read
@@ -244,7 +244,8 @@ def _describe_revoked(handshake: _Handshake, problem: ssl.SSLCertVerificationErr
     if not handshake.chain:
         return problem.verify_message
     leaf = handshake.chain[0]
-    return f"{_subject(leaf)}, serial {leaf.serial_text}, or a CA above it, by the list of {named(leaf.issuer)}"
+    above = " or a CA above it" if handshake.configuration.crl_check == CHAIN else ""
+    return f"{_subject(leaf)}, serial {leaf.serial_text}{above}, by the list of {named(leaf.issuer)}"
 
 
 def _describe_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationError) -> str:
@@ -254,7 +255,7 @@ def _describe_crl(handshake: _Handshake, problem: ssl.SSLCertVerificationError) 
     for certificate in handshake.chain:
         if certificate.issuer not in issuers:
             issuers.append(certificate.issuer)
-        if handshake.configuration.crl_check != "chain":
+        if handshake.configuration.crl_check != CHAIN:
             break
     return f"a current list is needed of {' and '.join(named(issuer) for issuer in issuers)}"
 

@@ -256,8 +256,6 @@ def _addition(profile: Profile, name: str) -> Suite:
         raise UsageError(f"{suite.iana} does not encrypt; profile {profile.name} does not allow it")
     if suite.sha1_mac and profile.additions == MODERN:
         raise UsageError(f"{suite.iana} authenticates with SHA-1; profile {profile.name} does not allow it")
-    if suite.since > profile.maximum:
-        raise UsageError(f"{suite.iana} needs a newer TLS version than profile {profile.name} has")
     return suite
 
 

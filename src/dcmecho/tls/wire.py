@@ -1,0 +1,126 @@
+"""What the loops need of TLS: a context, and what to make of a handshake. Loaded only for connections with TLS."""
+
+import ssl
+import time
+
+from dcmecho import causes
+
+from .certificate import date_text
+from .configuration import TLSConfiguration
+from .context import client_context, server_context
+from .failures import handshake_failure
+from .handshake import check_peer, handshake_details
+from .profiles import CLIENT, SERVER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from typing import Any
+
+    from dcmecho.errors import TLSError
+
+    from .certificate import PeerCertificate
+    from .handshake import TLSDetails
+
+
+class WireTLS:
+    """One side's TLS. `role` is ``"client"`` or ``"server"``, `warnings` what setting it up was worth a warning.
+
+    `tls` is a configuration of ours, or a ready context: then nothing is added to what that context checks.
+
+    Raises what `client_context` and `server_context` raise.
+    """
+
+    __slots__ = ("configuration", "context", "is_ready_made", "role", "warnings")
+
+    def __init__(self, tls: TLSConfiguration | ssl.SSLContext, role: str) -> None:
+        self.role = role
+        self.warnings: list[str] = []
+        self.is_ready_made = isinstance(tls, ssl.SSLContext)
+        if isinstance(tls, ssl.SSLContext):
+            self.configuration = TLSConfiguration()
+            self.context = tls
+        else:
+            self.configuration = tls
+            make = client_context if role == CLIENT else server_context
+            self.context = make(tls, self.warnings)
+
+    def server_name(self, host: str) -> str | None:
+        """The name that a client passes to `ssl` as `server_hostname`."""
+        if self.is_ready_made:
+            return host if self.context.check_hostname else None
+        return self.configuration.wire_server_name
+
+    def finished(self, connection: "ssl.SSLSocket | ssl.SSLObject") -> "dict[str, Any]":
+        """Return what a finished handshake tells, as JSON's types. TLSError if the peer's certificate is too weak."""
+        details = handshake_details(connection)
+        warnings = list(self.warnings) if self.role == CLIENT else []
+        if not self.is_ready_made:
+            warnings += check_peer(self.configuration, details.peer.der if details.peer else None, self.role)
+        warnings += details.expiry_warnings(self.configuration.expiry_warning_days, time.time())
+        return details_to_dict(details, warnings)
+
+    @staticmethod
+    def say_goodbye(connection: "socket.socket") -> None:
+        """Send a non-blocking connection's closure alert, which tells the peer that nothing was cut off."""
+        if isinstance(connection, ssl.SSLSocket):
+            try:
+                connection.unwrap()
+            except (OSError, ValueError):
+                pass  # it has been sent, or cannot be: the peer's own is not waited for
+
+    @staticmethod
+    def is_tls_error(problem: OSError) -> bool:
+        """Tell whether TLS itself found fault, and not the transport below it."""
+        return isinstance(problem, ssl.SSLError) and not isinstance(problem, ssl.SSLEOFError)
+
+    def failed(
+        self,
+        problem: OSError,
+        connection: "ssl.SSLSocket | ssl.SSLObject | None" = None,
+        step: str = causes.TLS,
+    ) -> "TLSError":
+        """Return why a handshake failed, or what followed it at once."""
+        return handshake_failure(problem, self.configuration, connection=connection, role=self.role, step=step)
+
+
+def client(tls: TLSConfiguration | ssl.SSLContext) -> WireTLS:
+    """Set up TLS for connecting."""
+    return WireTLS(tls, CLIENT)
+
+
+def server(tls: TLSConfiguration | ssl.SSLContext) -> WireTLS:
+    """Set up TLS for accepting."""
+    return WireTLS(tls, SERVER)
+
+
+def details_to_dict(details: "TLSDetails", warnings: list[str]) -> "dict[str, Any]":
+    """Return what a handshake told as JSON's types; docs/reference/json.md describes it."""
+    chain_end = details.chain_not_after
+    return {
+        "protocol": details.protocol,
+        "cipher": details.cipher,
+        "alpn": details.alpn,
+        "certificate": _certificate_to_dict(details.peer) if details.peer else None,
+        "chain_not_after": date_text(chain_end) if chain_end is not None else None,
+        "chain_days_left": _days(chain_end) if chain_end is not None else None,
+        "warnings": warnings,
+    }
+
+
+def _certificate_to_dict(certificate: "PeerCertificate") -> "dict[str, Any]":
+    return {
+        "subject": certificate.subject,
+        "issuer": certificate.issuer,
+        "serial": certificate.serial_text,
+        "subject_alternative_names": [f"{kind}:{value}" for kind, value in certificate.sans],
+        "not_before": date_text(certificate.not_before),
+        "not_after": date_text(certificate.not_after),
+        "days_left": _days(certificate.not_after),
+        "sha256": certificate.sha256,
+        "key": certificate.key_text,
+    }
+
+
+def _days(end: float) -> int:
+    return int((end - time.time()) // 86400)
