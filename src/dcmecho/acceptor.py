@@ -228,6 +228,13 @@ class Acceptor:
         if self.association.is_established:
             self.association.send_message(request.context_id, response.encode())
 
+    def give_up(self, outcome: str, detail: str, now: float) -> None:
+        """The connection is of no more use, for a reason that the caller knows; closing it is up to the caller."""
+        self.association.receive_eof(now)
+        self.association.events()
+        self.association.close_wanted = False
+        self._end(outcome, detail)
+
     def shut_down(self, now: float) -> None:
         """End the association now: abort one that stands, close a connection that is none yet."""
         association = self.association

@@ -233,6 +233,13 @@ TLS_CERTIFICATE_WEAK = _cause(
     "tls-certificate-weak", PEER, (TLS,), "a key or hash of the peer's certificate is too weak"
 )
 TLS_CERTIFICATE_INVALID = _cause("tls-certificate-invalid", PEER, (TLS,), "the peer's certificate is not acceptable")
+TLS_PEER_CERTIFICATE_MISSING = _cause(
+    "tls-peer-certificate-missing",
+    PEER,
+    (TLS,),
+    "the client sent no certificate, and one is required here",
+    "give the client a key and a certificate, or do not require one (-vc, -ic)",
+)
 TLS_NO_COMMON_VERSION = _cause(
     "tls-no-common-version", PEER, (TLS,), "peer and profile share no TLS version", "try another profile (+ph)"
 )

@@ -9,15 +9,16 @@ from dcmecho.errors import EchoFailed, ResolveError, VerificationError, Verifica
 from dcmecho.requestor import Requestor, echo_text
 from dcmecho.resolution import FAMILIES, arrange, encoded, resolve_error
 from dcmecho.result import ConnectAttempt, EchoResult, VerificationResult
-from dcmecho.settings import LONGEST_TIMEOUT, VerificationSettings
+from dcmecho.settings import VerificationSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self, Unpack
+    from typing import Any, Self, Unpack
 
     from dcmecho.resolution import Address
     from dcmecho.settings import VerificationOptions
+    from dcmecho.tls.layer import TLSLayer
     from dcmecho.tls.wire import WireTLS
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
@@ -155,7 +156,7 @@ class AsyncClientAssociation:
     def close(self) -> None:
         """Close the connection, after what is still to be written."""
         if self._protocol is not None:
-            self._protocol.transport.close()
+            self._protocol.close()
             self._protocol = None
         if self._began:
             self.result.seconds = asyncio.get_running_loop().time() - self._began
@@ -222,28 +223,19 @@ class AsyncClientAssociation:
     async def _open_transport(self, connection: socket.socket, connecting_since: float) -> None:
         """Put a transport on a socket, and TLS on it if asked for, within what is left of the limits."""
         loop, tls = asyncio.get_running_loop(), self._tls
+        _, protocol = await loop.create_connection(_ClientProtocol, sock=connection)
+        self._protocol = protocol
         if tls is None:
-            _, self._protocol = await loop.create_connection(_ClientProtocol, sock=connection)
             return
         began = loop.time()
         try:
             limits = [limit for limit in (self.settings.connect_timeout, self.settings.socket_timeout) if limit]
             limit = self._remaining(TLS, min(limits) - (began - connecting_since) if limits else None)
             async with asyncio.timeout(limit):
-                transport, self._protocol = await loop.create_connection(
-                    lambda: _ClientProtocol(tls),
-                    sock=connection,
-                    ssl=tls.context,
-                    # An empty name asks for none: None would be an error here.
-                    server_hostname=tls.server_name(self.host) or "",
-                    ssl_handshake_timeout=LONGEST_TIMEOUT,
-                )
-            self.result.tls = tls.finished(transport.get_extra_info("ssl_object"))
+                self.result.tls = await protocol.secure(tls, tls.server_name(self.host))
         except TimeoutError:
             self._remaining(TLS, None)
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
-        except OSError as error:
-            raise tls.failed(error) from error
         finally:
             self.result.steps[TLS] = loop.time() - began
 
@@ -253,47 +245,71 @@ class _ClientProtocol(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, tls: "WireTLS | None" = None) -> None:
+    def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tls = tls
         self._requestor: Requestor | None = None
+        self._tls: WireTLS | None = None
+        self._layer: TLSLayer | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early = b""
-        self._lost: OSError | None = None
-        self._is_lost = False
+        self._loss: OSError | None = None
+        """Why the connection ended; an EOFError's kin where the peer just closed it."""
+
+    # asyncio's calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
-        if self._requestor is None:
+        if self._layer is not None:
+            data = self._decrypt(self._layer, data)
+        requestor = self._requestor
+        if requestor is None:
             self._early += data
-            self.transport.pause_reading()
-            return
-        self._requestor.receive_data(data, self._loop.time())
-        if _QUICK_ACK is not None and self._requestor.association.is_inside_pdu:
-            connection = self.transport.get_extra_info("socket")
-            if connection is not None:
-                connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            if self._layer is None:
+                self.transport.pause_reading()
+        elif data:
+            requestor.receive_data(data, self._loop.time())
+            if _QUICK_ACK is not None and requestor.association.is_inside_pdu:
+                connection = self.transport.get_extra_info("socket")
+                if connection is not None:
+                    connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+        if self._layer is not None and self._layer.has_peer_closed:
+            self._note_loss(_Closed())
         self._look()
 
     def eof_received(self) -> bool:
-        self._note_loss(None)
+        self._note_loss(_Closed())
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._note_loss(exc if isinstance(exc, OSError) else None)
+        self._note_loss(exc if isinstance(exc, OSError) else _Closed())
 
     def resume_writing(self) -> None:
         if self._requestor is not None:
             self._requestor.data_sent(self._loop.time())
 
-    def transmit(self, requestor: Requestor) -> None:
-        """Write what there is to send."""
-        data = requestor.data_to_send()
-        if data:
-            self.transport.write(data)
+    # The association's calls
+
+    async def secure(self, tls: "WireTLS", server_name: str | None) -> "dict[str, Any]":
+        """Have the TLS handshake; return what it told. TLSError if it fails."""
+        from dcmecho.tls.layer import TLSLayer
+
+        self._tls = tls
+        self._layer = layer = TLSLayer(tls, server_name)
+        layer.start()
+        self.transport.write(layer.data_to_send())
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
+            self.transport.resume_reading()
+        if self._loss is None and not layer.is_established:
+            await self._wait()
+        if self._loss is not None and not layer.is_established:
+            reset = ConnectionResetError() if isinstance(self._loss, _Closed) else self._loss
+            raise tls.failed(reset, layer.connection) from self._loss
+        return tls.finished(layer.connection)
 
     async def run(self, requestor: Requestor) -> None:
         """Send and receive until the operation has ended; raise its failure."""
@@ -303,46 +319,81 @@ class _ClientProtocol(asyncio.Protocol):
             early, self._early = self._early, b""
             requestor.receive_data(early, self._loop.time())
             self.transport.resume_reading()
-        if self._is_lost:
-            self._tell_loss(requestor)
+        if self._loss is not None:
+            self._tell_loss(requestor, self._loss)
         if requestor.busy:
-            self._waiter = self._loop.create_future()
             self._arm(requestor)
             try:
-                await self._waiter
+                await self._wait()
             except asyncio.CancelledError:
                 requestor.abort(self._loop.time())
                 self.transmit(requestor)
                 raise
             finally:
-                self._waiter = None
                 if self._timer is not None:
                     self._timer.cancel()
         self.transmit(requestor)
         if requestor.failure is not None:
             raise requestor.failure
 
-    def _note_loss(self, error: OSError | None) -> None:
-        if not self._is_lost:
-            self._is_lost, self._lost = True, error
-            if self._requestor is not None:
-                self._tell_loss(self._requestor)
-                self._look()
+    def transmit(self, requestor: Requestor) -> None:
+        """Write what there is to send."""
+        data = requestor.data_to_send()
+        if data and self._loss is None:
+            self.transport.write(data if self._layer is None else self._layer.send(data))
 
-    def _tell_loss(self, requestor: Requestor) -> None:
-        error, now = self._lost, self._loop.time()
-        if error is None:
-            requestor.connection_lost(now)
-        elif self._tls is not None and self._tls.is_tls_error(error):
-            requestor.fail(self._tls.failed(error, None, requestor.step), now)
-        else:
-            requestor.connection_lost(now, oserrors.lost_cause(error), oserrors.text(error))
+    def close(self) -> None:
+        """Close the connection, after what is still to be written."""
+        if self._layer is not None and self._layer.is_established and self._loss is None:
+            self._layer.close()
+            self.transport.write(self._layer.data_to_send())
+        self.transport.close()
+
+    # How it works
+
+    async def _wait(self) -> None:
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
 
     def _look(self) -> None:
-        """Wake who waits, if the operation has ended."""
-        requestor = self._requestor
-        if requestor is not None and not requestor.busy and self._waiter is not None and not self._waiter.done():
+        """Wake who waits, if there is nothing more to wait for."""
+        if self._waiter is None or self._waiter.done():
+            return
+        requestor, layer = self._requestor, self._layer
+        is_over = not requestor.busy if requestor is not None else layer is not None and layer.is_established
+        if is_over or self._loss is not None:
             self._waiter.set_result(None)
+
+    def _decrypt(self, layer: "TLSLayer", data: bytes) -> bytes:
+        """Return the plain bytes that have come; what TLS itself has to say is written at once."""
+        plain = b""
+        try:
+            plain = layer.receive(data)
+        except OSError as error:
+            self._note_loss(error)
+        ours = layer.data_to_send()
+        if ours:
+            self.transport.write(ours)
+        return plain
+
+    def _note_loss(self, error: OSError) -> None:
+        if self._loss is None:
+            self._loss = error
+            if self._requestor is not None:
+                self._tell_loss(self._requestor, error)
+            self._look()
+
+    def _tell_loss(self, requestor: Requestor, error: OSError) -> None:
+        now = self._loop.time()
+        if isinstance(error, _Closed):
+            requestor.connection_lost(now)
+        elif self._tls is not None and self._layer is not None and self._tls.is_tls_error(error):
+            requestor.fail(self._tls.failed(error, self._layer.connection, requestor.step), now)
+        else:
+            requestor.connection_lost(now, oserrors.lost_cause(error), oserrors.text(error))
 
     def _arm(self, requestor: Requestor) -> None:
         timer = requestor.next_timer()
@@ -357,3 +408,7 @@ class _ClientProtocol(asyncio.Protocol):
             self._arm(requestor)
         else:
             self._look()
+
+
+class _Closed(OSError):
+    """The peer closed the connection in order."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from dcmecho.acceptor import AcceptorEvent
     from dcmecho.server_settings import ServerOptions
+    from dcmecho.tls.layer import TLSLayer
     from dcmecho.tls.wire import WireTLS
 
 BACKLOG = 4096
@@ -30,6 +31,9 @@ BACKLOG = 4096
 
 WRITE_BUFFER_LIMIT = 64 * 1024
 """Bytes that may wait for a peer that does not read; beyond it, no more is read from that peer."""
+
+LINGER = 2.0
+"""Seconds that a peer gets to close after TLS has failed."""
 
 PROCESSING_FAILURE = 0x0110
 """The status of an echo whose handler failed (PS3.7 Annex C)."""
@@ -130,29 +134,31 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_acceptor",
         "_answering",
-        "_early",
         "_handler",
+        "_is_over",
+        "_layer",
         "_loop",
-        "_securing",
         "_server",
         "_timer",
         "_timer_at",
+        "_tls",
         "_transport",
         "peer",
     )
 
     _transport: asyncio.Transport
+    _acceptor: Acceptor
 
     def __init__(self, server: EchoServer) -> None:
         self._server = server
         self._handler = server.settings.handler
         self._loop = asyncio.get_running_loop()
-        self._acceptor: Acceptor | None = None
+        self._tls = server.tls
+        self._layer: TLSLayer | None = None
+        self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._answering: asyncio.Task[None] | None = None
-        self._securing: asyncio.Task[None] | None = None
-        self._early = b""
         self.peer = Peer("", 0)
 
     # asyncio's calls
@@ -161,46 +167,6 @@ class Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
         address = transport.get_extra_info("peername") or ("", 0)
         self.peer = Peer(str(address[0]), int(address[1]))
-        self._server.connections.add(self)
-        self._tell("connected", self.peer)
-        if self._server.tls is None:
-            self._begin()
-        else:
-            self._transport.pause_reading()
-            self._securing = self._loop.create_task(self._secure(self._server.tls))
-
-    async def _secure(self, tls: "WireTLS") -> None:
-        """Have the TLS handshake, within the ACSE timeout."""
-        try:
-            transport = await self._loop.start_tls(
-                self._transport,
-                self,
-                tls.context,
-                server_side=True,
-                ssl_handshake_timeout=self._server.settings.timeouts.acse,
-                ssl_shutdown_timeout=1.0,
-            )
-            if transport is None:
-                raise ConnectionResetError("the connection ended during the TLS handshake")
-            self._transport = transport
-            told = tls.finished(transport.get_extra_info("ssl_object"))
-        except (OSError, VerificationError) as error:
-            failure = error if isinstance(error, VerificationError) else tls.failed(error)
-            self._tell("dropped", self.peer, TLS_FAILED, f"{failure.cause.name}, {failure.text()}")
-            self._transport.abort()
-            self._server.forget(self)
-            return
-        finally:
-            self._securing = None
-        self.peer = Peer(self.peer.address, self.peer.port, tls=told)
-        self._begin()
-        if self._early:
-            early, self._early = self._early, b""
-            self.data_received(early)
-
-    def _begin(self) -> None:
-        """The connection stands, TLS included: an association may come."""
-        self._transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
         settings = self._server.settings
         self._acceptor = Acceptor(
             settings.policy,
@@ -210,22 +176,32 @@ class Connection(asyncio.Protocol):
             max_message_length=settings.max_message_length,
             observer=settings.observe(self.peer) if settings.observe else None,
         )
+        self._server.connections.add(self)
+        self._tell("connected", self.peer)
+        self._transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
+        if self._tls is not None:
+            from dcmecho.tls.layer import TLSLayer
+
+            self._layer = TLSLayer(self._tls)
         self._arm(self._acceptor.next_timer())
 
     def data_received(self, data: bytes) -> None:
-        acceptor = self._acceptor
-        if acceptor is None:  # TLS hands out what came with the end of the handshake before it tells of that end
-            self._early += data
-            return
-        acceptor.receive_data(data, self._loop.time())
-        if _QUICK_ACK is not None and acceptor.association.is_inside_pdu:
+        acceptor, layer = self._acceptor, self._layer
+        if layer is not None:
+            if self._is_over:
+                return
+            data = self._decrypt(layer, data)
+        if data:
+            acceptor.receive_data(data, self._loop.time())
+        if _QUICK_ACK is not None and (not data or acceptor.association.is_inside_pdu):
             self._acknowledge_at_once()
+        if layer is not None and layer.has_peer_closed:
+            acceptor.connection_lost(self._loop.time())
         self._follow_up(acceptor)
 
     def eof_received(self) -> bool:
-        if self._acceptor is not None:
-            self._acceptor.connection_lost(self._loop.time())
-            self._follow_up(self._acceptor)
+        self._lost(None)
+        self._follow_up(self._acceptor)
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -233,12 +209,8 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
         if self._answering is not None:
             self._answering.cancel()
-        if self._securing is not None:
-            return  # the handshake's task tells how it ended
-        if self._acceptor is not None:
-            detail = oserrors.text(exc) if isinstance(exc, OSError) else ""
-            self._acceptor.connection_lost(self._loop.time(), detail)
-            self._report(self._acceptor.events())
+        self._lost(exc)
+        self._report(self._acceptor.events())
         self._server.forget(self)
 
     def pause_writing(self) -> None:
@@ -253,15 +225,12 @@ class Connection(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         """True if no association stands."""
-        return self._acceptor is None or self._acceptor.is_idle
+        return self._acceptor.is_idle
 
     def shut_down(self) -> None:
         """Abort the association, if one stands, and close."""
-        if self._acceptor is None:
-            self.cut()
-        else:
-            self._acceptor.shut_down(self._loop.time())
-            self._follow_up(self._acceptor)
+        self._acceptor.shut_down(self._loop.time())
+        self._follow_up(self._acceptor)
 
     def cut(self) -> None:
         """Drop the connection with all that waits to be written."""
@@ -274,7 +243,7 @@ class Connection(asyncio.Protocol):
         self._report(acceptor.events())
         data = acceptor.data_to_send()
         if data:
-            self._transport.write(data)
+            self._transport.write(data if self._layer is None else self._layer.send(data))
         if acceptor.close_wanted:
             self._close()
             return
@@ -285,6 +254,9 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """Close once all is written; a peer that does not read gets the ACSE timeout for that."""
         if not self._transport.is_closing():
+            if self._layer is not None and self._layer.is_established:
+                self._layer.close()
+                self._transport.write(self._layer.data_to_send())
             self._transport.close()
             if self._timer is not None:
                 self._timer.cancel()
@@ -302,13 +274,51 @@ class Connection(asyncio.Protocol):
         """Most timers come to find that something has been heard meanwhile: setting them lazily is cheaper."""
         self._timer = None
         acceptor = self._acceptor
-        assert acceptor is not None
         timer = acceptor.next_timer()
         if timer is not None and timer > self._loop.time():
             self._arm(timer)
             return
         acceptor.handle_timer(self._loop.time())
         self._follow_up(acceptor)
+
+    def _lost(self, error: Exception | None) -> None:
+        """The transport connection has ended. Where TLS had begun and not come to its end, that is a failure of TLS."""
+        now = self._loop.time()
+        tls, layer = self._tls, self._layer
+        if tls is not None and layer is not None and layer.has_begun and not layer.is_established:
+            reset = error if isinstance(error, OSError) else ConnectionResetError()
+            self._acceptor.give_up(TLS_FAILED, _tls_text(tls.failed(reset, layer.connection)), now)
+        else:
+            self._acceptor.connection_lost(now, oserrors.text(error) if isinstance(error, OSError) else "")
+
+    def _decrypt(self, layer: "TLSLayer", data: bytes) -> bytes:
+        """Return the plain bytes that have come; what TLS itself has to say is written at once."""
+        tls = self._tls
+        assert tls is not None
+        was_established = layer.is_established
+        plain = b""
+        try:
+            plain = layer.receive(data)
+            if layer.is_established and not was_established:
+                self.peer = Peer(self.peer.address, self.peer.port, tls=tls.finished(layer.connection))
+        except (OSError, VerificationError) as error:
+            failure = error if isinstance(error, VerificationError) else tls.failed(error, layer.connection)
+            self._acceptor.give_up(TLS_FAILED, _tls_text(failure), self._loop.time())
+            self._is_over = True
+        ours = layer.data_to_send()
+        if ours:
+            self._transport.write(ours)
+        if self._is_over:
+            self._linger()
+        return plain
+
+    def _linger(self) -> None:
+        """Let the peer close: closing on what it has sent meanwhile would take our alert from it (RFC 9293 3.10.4)."""
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(LINGER, self.cut)
 
     def _acknowledge_at_once(self) -> None:
         """A peer that writes header and body apart, with Nagle's algorithm on, waits for our ACK: do not delay it."""
@@ -366,11 +376,9 @@ class Connection(asyncio.Protocol):
         if self._answering is asyncio.current_task():
             self._answering = None
             self._transport.resume_reading()
-        assert self._acceptor is not None
         self._follow_up(self._acceptor)
 
     def _respond(self, request: EchoRequested, status: EchoStatus | int) -> None:
-        assert self._acceptor is not None
         if isinstance(status, int):
             response = CEchoRSP(request.message_id, status)
         else:
@@ -395,3 +403,7 @@ class Connection(asyncio.Protocol):
             {"message": f"dcmecho: handler method {name!r} failed", "exception": error, "protocol": self}
         )
         return PROCESSING_FAILURE
+
+
+def _tls_text(failure: VerificationError) -> str:
+    return f"{failure.cause.name}, {failure.text()}"

@@ -78,9 +78,12 @@ _NO_AGREEMENT = {
     "NO_SUITABLE_GROUPS": "no common group for the key exchange",
     "NO_SUITABLE_KEY_SHARE": "no common group for the key exchange",
     "WRONG_CURVE": "no common group for the key exchange",
+}
+_OTHER_REASONS = {
     "DH_KEY_TOO_SMALL": "the peer's Diffie-Hellman group is too small",
     "UNSAFE_LEGACY_RENEGOTIATION_DISABLED": "the peer lacks secure renegotiation (RFC 5746)",
-}  # fmt: skip
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": 'the peer refuses the application protocol (ALPN) "dicom"',
+}
 _TOO_WEAK = ("EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL", "CA_MD_TOO_WEAK")
 
 # The peer's judgement of our certificate, as alerts (RFC 8446 6.2); `reason` is the library's name for each.
@@ -335,11 +338,7 @@ def _library(handshake: _Handshake, problem: ssl.SSLError) -> TLSError:
     if reason in _REFUSED:
         return _own_certificate_refused(handshake, _REFUSED[reason])
     if reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
-        return handshake.error(
-            causes.TLS_CERTIFICATE_INVALID,
-            "the client sent none, and one is required here (-rc)",
-            hint="give the client a key and a certificate, or do not require one (-vc, -ic)",
-        )
+        return handshake.error(causes.TLS_PEER_CERTIFICATE_MISSING)
     if reason == "TLSV1_UNRECOGNIZED_NAME":
         name = handshake.configuration.wire_server_name
         return handshake.error(causes.TLS_SERVER_NAME_REFUSED, named(name) if name else "none was sent")
@@ -405,12 +404,10 @@ def _own_certificate_refused(handshake: _Handshake, why: str) -> TLSError:
 
 
 def _other(handshake: _Handshake, problem: ssl.SSLError, reason: str) -> TLSError:
-    if reason == "TLSV1_ALERT_NO_APPLICATION_PROTOCOL":
-        return handshake.error(causes.TLS_HANDSHAKE_FAILED, 'the peer refuses the application protocol (ALPN) "dicom"')
     if reason == "TLSV1_ALERT_INTERNAL_ERROR":
         return handshake.error(
             causes.TLS_HANDSHAKE_FAILED,
             "the peer reports an internal error",
             hint="some peers say so when key or hash of our certificate are too weak for their profile",
         )
-    return handshake.error(causes.TLS_HANDSHAKE_FAILED, _words(reason) or str(problem))
+    return handshake.error(causes.TLS_HANDSHAKE_FAILED, _OTHER_REASONS.get(reason) or _words(reason) or str(problem))

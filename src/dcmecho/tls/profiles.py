@@ -23,6 +23,7 @@ OWN_RSA_CLIENT = "own-rsa-client"
 OWN_RSA_SERVER = "own-rsa-server"
 PEER_RSA_CLIENT = "peer-rsa-client"
 PEER_RSA_SERVER = "peer-rsa-server"
+OWN_DSA = "own-dsa"
 EC = "ec"
 WEAK_HASH = "weak-hash"
 BROKEN_HASH = "broken-hash"
@@ -130,7 +131,7 @@ PROFILES: tuple[Profile, ...] = (
         "ER256 EE256 ER128 EE128",
         additions=MODERN,
         suites_1_3=TLS_1_3_SUITES[:3],
-        refuses=(OWN_RSA_SERVER, PEER_RSA_CLIENT, BROKEN_HASH),
+        refuses=(OWN_RSA_SERVER, OWN_DSA, PEER_RSA_CLIENT, BROKEN_HASH),
     ),
     Profile(
         "8996-mod",
@@ -142,7 +143,16 @@ PROFILES: tuple[Profile, ...] = (
         additions=NOTHING,
         optional="EEC128 EEC128_8 EEC256 EEC256_8 ERCH EECH",
         suites_1_3=TLS_1_3_SUITES,
-        refuses=(OWN_RSA_CLIENT, OWN_RSA_SERVER, PEER_RSA_CLIENT, PEER_RSA_SERVER, EC, WEAK_HASH, BROKEN_HASH),
+        refuses=(
+            OWN_RSA_CLIENT,
+            OWN_RSA_SERVER,
+            OWN_DSA,
+            PEER_RSA_CLIENT,
+            PEER_RSA_SERVER,
+            EC,
+            WEAK_HASH,
+            BROKEN_HASH,
+        ),
         ec_bits=256,
         security_level=2,
     ),

@@ -14,18 +14,18 @@ def judge(profile: Profile, certificate: PeerCertificate, whose: str, role: str)
     """
     refusals: list[str] = []
     warnings: list[str] = []
-    for rule, problem in _problems(profile, certificate, f"{whose}-rsa-{role}"):
+    for rule, problem in _problems(profile, certificate, whose, role):
         (refusals if rule in profile.refuses else warnings).append(problem)
     return refusals, warnings
 
 
-def _problems(profile: Profile, certificate: PeerCertificate, rsa_rule: str) -> list[tuple[str, str]]:
+def _problems(profile: Profile, certificate: PeerCertificate, whose: str, role: str) -> list[tuple[str, str]]:
     found = []
     key, bits = certificate.key, certificate.key_bits
     if key in ("RSA", "DSA") and bits < MINIMUM_RSA_BITS:
-        found.append((rsa_rule, f"{key} key of {bits} bit, less than {MINIMUM_RSA_BITS}"))
-    if key == "DSA" and bits >= MINIMUM_RSA_BITS:
-        found.append(("dsa", "DSA key, which TLS 1.3 does not have"))
+        found.append((f"{whose}-rsa-{role}", f"{key} key of {bits} bit, less than {MINIMUM_RSA_BITS}"))
+    if key == "DSA":
+        found.append((f"{whose}-dsa", "DSA key, which TLS 1.3 does not have"))
     if key == "EC" and bits < profile.ec_bits:
         found.append((EC, f"EC key of {bits} bit, less than {profile.ec_bits}"))
     if certificate.hash in BROKEN_HASHES:

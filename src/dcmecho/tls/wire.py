@@ -56,7 +56,8 @@ class WireTLS:
         details = handshake_details(connection)
         warnings = list(self.warnings) if self.role == CLIENT else []
         if not self.is_ready_made:
-            warnings += check_peer(self.configuration, details.peer.der if details.peer else None, self.role)
+            # Not what was read of it: a certificate that cannot be read must not pass unseen.
+            warnings += check_peer(self.configuration, connection.getpeercert(True), self.role)
         warnings += details.expiry_warnings(self.configuration.expiry_warning_days, time.time())
         return details_to_dict(details, warnings)
 
