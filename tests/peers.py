@@ -14,12 +14,17 @@ from types import TracebackType
 from typing import Self
 
 from dcmecho.dimse import CEchoRQ, CEchoRSP
-from dcmecho.items import ImplementationClassUID, ImplementationVersionName, MaximumLength, PresentationContextAC
-from dcmecho.items import PresentationContextRQ
+from dcmecho.items import (
+    ImplementationClassUID,
+    ImplementationVersionName,
+    MaximumLength,
+    PresentationContextAC,
+    PresentationContextRQ,
+)
 from dcmecho.pdu import PDV, Abort, AssociateAC, AssociateRJ, AssociateRQ, PDataTF, ReleaseRP, ReleaseRQ
 from dcmecho.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds that any read or write of a peer may take before the test has failed."""
 
 ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, P_DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
@@ -146,6 +151,11 @@ def flood(data: bytes, limit: int = 50_000_000) -> Step:
             pass
 
     return step
+
+
+def wait(event: threading.Event) -> Step:
+    """Go on when the test says so."""
+    return lambda wire: event.wait(PATIENCE)
 
 
 def silence(wire: Wire) -> None:

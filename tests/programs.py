@@ -43,7 +43,7 @@ from dcmecho.uids import IMPLICIT_VR_LITTLE_ENDIAN, VERIFICATION
 if TYPE_CHECKING:
     from dcmecho.items import UserInformation
 
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds after which a test that waits is broken."""
 
 LOOPBACK = "127.0.0.1"
@@ -138,6 +138,7 @@ class Program:
         )
         self._changed = threading.Condition()
         self._texts = ["", ""]
+        self._has_ended = [False, False]
         self._readers = [
             threading.Thread(target=self._read, args=(place,), name=f"reader of {words[0]}") for place in (0, 1)
         ]
@@ -177,17 +178,29 @@ class Program:
             self._process.kill()
         self._finish()
 
-    def wait(self) -> Outcome:
-        """Wait for its end."""
-        self._process.wait(PATIENCE)
+    def wait(self, seconds: float = PATIENCE) -> Outcome:
+        """Wait for its end, which is to come within so many seconds."""
+        self._process.wait(seconds)
         self._finish()
         return Outcome(self._process.returncode, self.output, self.errors)
 
     def wait_for(self, text: str) -> None:
         """Wait until it has written `text` on one of its streams."""
         with self._changed:
-            found = self._changed.wait_for(lambda: any(text in each for each in self._texts), PATIENCE)
-        assert found, f"{text!r} was not written, but:\n{self.output}\n{self.errors}"
+            self._changed.wait_for(lambda: self._shows(text) or all(self._has_ended), PATIENCE)
+        assert self._shows(text), f"{text!r} was not written, but:\n{self.output}\n{self.errors}"
+
+    def _shows(self, text: str) -> bool:
+        return any(text in each for each in self._texts)
+
+    def listening_port(self) -> int:
+        """Wait until our server has told the free port that it took; return it."""
+        with self._changed:
+            found = self._changed.wait_for(lambda: self.output or self._has_ended[0], PATIENCE)
+        assert found, f"no port was told, but:\n{self.errors}"
+        words = self.output.split()
+        assert words[:3] == ["Listening", "on", "port"], self.errors
+        return int(words[3])
 
     def _finish(self) -> None:
         self._process.wait(PATIENCE)
@@ -199,17 +212,21 @@ class Program:
         assert stream is not None
         with stream:
             for line in stream:
-                with self._changed:
-                    self._texts[place] += line
-                    self._changed.notify_all()
+                self._take(place, line)
+        self._take(place, "")
+
+    def _take(self, place: int, line: str) -> None:
+        with self._changed:
+            self._texts[place] += line
+            self._has_ended[place] = not line
+            self._changed.notify_all()
 
 
 @contextmanager
 def echoscp(*words: object, name: str = "echoscp", host: str = LOOPBACK) -> "Iterator[tuple[Program, int]]":
     """Run our server on a free port of `host`; yield it with its port."""
     with Program([*command(name), "-ba", host, *words, 0]) as program:
-        program.wait_for("Listening on port ")
-        yield program, int(program.output.split()[-1])
+        yield program, program.listening_port()
 
 
 class Conversation:

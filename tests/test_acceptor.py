@@ -58,12 +58,16 @@ def ended(scp: Acceptor) -> Ended:
     return found[0]
 
 
-def request(command_field: int) -> bytes:
+def brief(data: object) -> str:
+    return f"{data[:4].hex()}-{len(data)}-{data[-4:].hex()}" if isinstance(data, bytes) else str(data)
+
+
+def request(command_field: int, data_set_type: int = 0x0101) -> bytes:
     elements = {
         0x0002: b"1.2\0",
         0x0100: command_field.to_bytes(2, "little"),
         0x0110: b"\x01\x00",
-        0x0800: b"\x01\x01",
+        0x0800: data_set_type.to_bytes(2, "little"),
     }
     return CommandSet(elements).encode()
 
@@ -279,7 +283,7 @@ class TestWhatEndsIt:
         "data",
         [
             peers.message(b"\xff" * 40),
-            peers.message(request(0x0030)),
+            peers.message(request(0x0030, data_set_type=0)),
             PDataTF((PDV(1, False, True, b"data"),)).encode(),
             PDataTF((PDV(3, True, True, b"data"),)).encode(),
             peers.message(bytes(3000)),
@@ -290,7 +294,7 @@ class TestWhatEndsIt:
             b"\x05\x00\x00\x00\x00\x05",
             b"GET / HTTP/1.1\r\n",
         ],
-        ids=str,
+        ids=brief,
     )
     def test_a_violation(self, data: bytes) -> None:
         scp = established()
@@ -369,7 +373,7 @@ class TestManyPDUsAtOnce:
             (peers.RQ, peers.echo_request() + peers.abortion(0)),
             (peers.RQ, peers.echo_request() + b"\x99"),
         ],
-        ids=str,
+        ids=brief,
     )
     def test_it_ends_once(self, before: bytes, data: bytes) -> None:
         scp = connected()

@@ -65,6 +65,11 @@ def test_any_bytes_are_cut_or_malformed(data: bytes, sizes: list[int]) -> None:
         assert len(framing._held) - framing._place < 4096 + 6
 
 
+def test_nothing_has_arrived() -> None:
+    framing = Framing(16384)
+    assert (framing.next_pdu(), framing.is_inside_pdu, framing.excerpt) == (None, False, b"")
+
+
 def test_byte_by_byte() -> None:
     framing = Framing(16384)
     for byte in RELEASE[:-1]:

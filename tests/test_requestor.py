@@ -64,6 +64,10 @@ def releasing(deadline_at: float | None = None, **options: object) -> Requestor:
     return found
 
 
+def brief(value: object) -> str | None:
+    return f"{value[:4].hex()}-{len(value)}-{value[-4:].hex()}" if isinstance(value, bytes) else None
+
+
 Begin = Callable[..., Requestor]
 STEPS: list[tuple[str, Begin]] = [("associate", associating), ("echo", echoing), ("release", releasing)]
 each_step = pytest.mark.parametrize(("step", "begin"), STEPS, ids=[name for name, _ in STEPS])
@@ -303,6 +307,14 @@ class TestAbort:
         scu.abort(6.0)
         assert scu.data_to_send() == b""
 
+    @each_step
+    def test_the_end_of_the_connection_after_our_abort_is_no_failure(self, step: str, begin: Begin) -> None:
+        scu = begin()
+        scu.abort(5.0)
+        scu.connection_lost(6.0)
+        assert scu.failure is None
+        assert scu.result.failure is None
+
     def test_before_there_is_anything_to_abort(self) -> None:
         scu = requestor()
         scu.abort(0.0)
@@ -365,7 +377,7 @@ VIOLATIONS_OF_AN_ECHO = [
 
 
 class TestViolations:
-    @pytest.mark.parametrize(("data", "word"), VIOLATIONS_OF_AN_ECHO)
+    @pytest.mark.parametrize(("data", "word"), VIOLATIONS_OF_AN_ECHO, ids=brief)
     def test_instead_of_an_echo_response(self, data: bytes, word: str) -> None:
         scu = echoing()
         scu.receive_data(data, 3.0)
@@ -489,6 +501,7 @@ class TestManyPDUsAtOnce:
             (releasing, peers.RELEASE_REQUEST + peers.abortion(0), None),
             (releasing, peers.echo_response(1) + peers.RELEASE_RESPONSE, causes.PROTOCOL_VIOLATION),
         ],
+        ids=brief,
     )
     def test_ends_in_a_failure_of_the_peer(self, begin: Begin, data: bytes, cause: Cause | None) -> None:
         scu = begin()

@@ -17,7 +17,7 @@ from .events import (
     TransportClosedIndication,
     ViolationIndication,
 )
-from .fsm import STA2, STA3, STA6, STA13
+from .fsm import STA2, STA3, STA6, STA8, STA13
 from .negotiation import AcceptorPolicy, negotiate
 from .pdu import ABORT_REASONS, ABORT_SOURCE_PROVIDER, ABORT_SOURCES, AssociateRJ
 from .recognition import readable, recognize
@@ -138,7 +138,9 @@ class Acceptor:
         "_last_heard",
         "_message_began",
         "_policy",
+        "_releases_at",
         "_timeouts",
+        "_unanswered",
         "_was_associated",
         "association",
     )
@@ -167,6 +169,8 @@ class Acceptor:
         self._last_heard = now
         self._message_began: float | None = None
         self._was_associated = False
+        self._unanswered = 0
+        self._releases_at: float | None = None
         self._ended = False
         self.association.transport_connected(now)
 
@@ -224,9 +228,16 @@ class Acceptor:
     # What the caller asks for
 
     def respond(self, request: EchoRequested, response: CEchoRSP) -> None:
-        """Answer an echo request. Nothing happens if the association has ended meanwhile."""
-        if self.association.is_established:
-            self.association.send_message(request.context_id, response.encode())
+        """Answer an echo request. Nothing happens if the association has ended meanwhile.
+
+        A release that came behind the last request is agreed to after its answer.
+        """
+        association = self.association
+        if association.state in (STA6, STA8):
+            association.send_message(request.context_id, response.encode())
+        self._unanswered -= 1
+        if self._releases_at is not None and not self._unanswered:
+            self._release(self._releases_at)
 
     def give_up(self, outcome: str, detail: str, now: float) -> None:
         """The connection is of no more use, for a reason that the caller knows; closing it is up to the caller."""
@@ -238,7 +249,7 @@ class Acceptor:
     def shut_down(self, now: float) -> None:
         """End the association now: abort one that stands, close a connection that is none yet."""
         association = self.association
-        if STA3 <= association.state < STA13:
+        if association.can_abort:
             self._abort(SHUTDOWN, "this server is shutting down", now)
         elif association.state == STA2:
             self._end(SHUTDOWN, "this server is shutting down")
@@ -265,13 +276,14 @@ class Acceptor:
     @property
     def is_idle(self) -> bool:
         """True if no association stands: nothing is lost by closing."""
-        return not STA3 <= self.association.state < STA13
+        return not self.association.can_abort
 
     # What the association reports
 
     def _take_message(self, event: MessageIndication, now: float) -> None:
         command = event.command
         if isinstance(command, CEchoRQ):
+            self._unanswered += 1
             self._events.append(EchoRequested(event.context_id, command.message_id))
         elif not self._ended:
             name = command_name(command.command_field)
@@ -280,6 +292,8 @@ class Acceptor:
     def _take(self, event: "Event", now: float) -> None:
         association = self.association
         if isinstance(event, AssociateIndication):
+            if association.state != STA3:
+                return  # what came in one piece with it has ended the association already
             answer = negotiate(event.request, self._policy)
             if isinstance(answer, AssociateRJ):
                 association.send_reject(answer, now)
@@ -291,8 +305,10 @@ class Acceptor:
         elif isinstance(event, AssociateRefused):
             self._rejected(event.request, event.rejection)
         elif isinstance(event, ReleaseIndication):
-            association.send_release_response(now)
-            self._end(RELEASED, "")
+            if self._unanswered:
+                self._releases_at = now
+            else:
+                self._release(now)
         elif isinstance(event, AbortIndication):
             source = ABORT_SOURCES.get(event.source, f"unknown source {event.source}")
             reason = ABORT_REASONS.get(event.reason, f"reason {event.reason}")
@@ -314,8 +330,15 @@ class Acceptor:
         self._ended = True
 
     def _abort(self, outcome: str, detail: str, now: float) -> None:
-        self.association.send_abort(now)
+        if self.association.can_abort:
+            self.association.send_abort(now)
         self._end(outcome, detail)
+
+    def _release(self, now: float) -> None:
+        self._releases_at = None
+        if self.association.state == STA8:
+            self.association.send_release_response(now)
+            self._end(RELEASED, "")
 
     def _end(self, outcome: str, detail: str) -> None:
         if not self._ended:

@@ -39,7 +39,10 @@ from .fsm import (
     RELEASE_RQ_RECEIVED,
     STA1,
     STA2,
+    STA3,
+    STA4,
     STA6,
+    STA12,
     TRANSPORT_CLOSED,
     TRANSPORT_CONFIRMED,
     TRANSPORT_INDICATED,
@@ -156,6 +159,11 @@ class Association:
         return self._machine.state == STA6
 
     @property
+    def can_abort(self) -> bool:
+        """True from the association request to the release response: while `send_abort` has somebody to tell."""
+        return STA3 <= self._machine.state <= STA12
+
+    @property
     def is_inside_pdu(self) -> bool:
         """True if what has arrived ends inside a PDU: the moment to acknowledge at once (the peer may wait for it)."""
         return self._framing.is_inside_pdu
@@ -168,15 +176,27 @@ class Association:
     # What the caller asks for
 
     def send_associate(self, request: AssociateRQ) -> None:
-        """Begin as requestor (A-ASSOCIATE request); the PDU follows `transport_connected`."""
+        """Begin as requestor (A-ASSOCIATE request); the PDU follows `transport_connected`.
+
+        ValueError if the request cannot be encoded.
+        """
+        if not self._machine.is_requestor or self.close_wanted:
+            raise LocalProtocolError("only a new association can be requested, and only by its requestor")
+        request.encode()
         self._machine.process(ASSOCIATE_REQUEST)
         self._request = request
 
     def send_accept(self, response: AssociateAC) -> None:
-        """Accept the association that was indicated. The request's maximum length is taken into account."""
+        """Accept the association that was indicated. The request's maximum length is taken into account.
+
+        ValueError if the response cannot be encoded.
+        """
+        encoded = response.encode()
         self._machine.process(ASSOCIATE_ACCEPT)
         self._establish(response)
-        self._send(response)
+        if self.observer:
+            self.observer.pdu(True, response)
+        self._outbox.append(encoded)
 
     def send_reject(self, rejection: AssociateRJ, now: float) -> None:
         """Reject the association that was indicated."""
@@ -217,7 +237,9 @@ class Association:
 
     def transport_connected(self, now: float) -> None:
         """The transport connection stands."""
-        if self._machine.state == STA1:
+        if self.close_wanted:
+            raise LocalProtocolError("the association has ended")
+        if not self._machine.is_requestor:
             self._machine.process(TRANSPORT_INDICATED)
             self._start_artim(now)
         else:
@@ -231,6 +253,8 @@ class Association:
             self.observer.data(False, data)
         if self._is_deaf:
             return
+        if self._machine.state in (STA1, STA4):
+            raise LocalProtocolError("there is no transport connection to receive from")
         framing = self._framing
         framing.feed(data)
         try:
@@ -239,8 +263,7 @@ class Association:
                 if self.close_wanted:
                     return
         except MalformedPDU as error:
-            self._is_deaf = True
-            framing.discard()
+            self._be_deaf()
             self._violation(self._machine.process(INVALID_PDU_RECEIVED), error, error.abort_reason, now)
 
     def receive_eof(self, now: float) -> None:
@@ -360,6 +383,7 @@ class Association:
                         self.observer.message(False, pdv.context_id, command)
                     self._events.append(MessageIndication(pdv.context_id, decode_command(command)))
         except MalformedMessage as error:
+            self._assembler.discard()
             # The user of the upper layer, not the provider, finds fault with a message: it asks for the abort.
             self._violation(self._machine.process(ABORT_REQUEST), error, NO_REASON_GIVEN, now)
 
@@ -384,5 +408,11 @@ class Association:
 
     def _close(self) -> None:
         self._artim_at = None
-        self._is_deaf = True
+        self._be_deaf()
         self.close_wanted = True
+
+    def _be_deaf(self) -> None:
+        """Nothing more is taken from the peer: its stream cannot be read on, or is of no more use."""
+        self._is_deaf = True
+        self._framing.discard()
+        self._assembler.discard()

@@ -4,6 +4,10 @@ Every failure that `dcmecho` reports, as an exception, an exit code, a JSON obje
 these. The names are stable: programs may compare them.
 """
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 # The steps of a verification, in order. `setup` is what happens before the first packet.
 SETUP = "setup"
 RESOLVE = "resolve"
@@ -40,9 +44,16 @@ class Cause:
     def __repr__(self) -> str:
         return f"<Cause {self.name}>"
 
+    def __reduce__(self) -> "tuple[Callable[[str], Cause], tuple[str]]":
+        return _named, (self.name,)
+
 
 CAUSES: dict[str, Cause] = {}
 """Every cause by its name."""
+
+
+def _named(name: str) -> Cause:
+    return CAUSES[name]
 
 
 def _cause(name: str, side: str, steps: tuple[str, ...], summary: str, hint: str = "") -> Cause:

@@ -117,7 +117,7 @@ class CommandSet(Record):
         self.elements = elements
 
     def __hash__(self) -> int:
-        return hash(tuple(self.elements.items()))
+        return hash(frozenset(self.elements.items()))
 
     def encode(self) -> bytes:
         """Encode, with the group length first and the tags in ascending order (PS3.7 6.3.1)."""
@@ -342,18 +342,18 @@ class MessageAssembler:
         self.max_length = max_length
         self._pieces: list[bytes] = []
         self._length = 0
-        self._context_id = 0
+        self._context_id: int | None = None
 
     @property
     def is_inside_message(self) -> bool:
         """True if a message has begun to arrive and is not complete."""
-        return self._context_id != 0
+        return self._context_id is not None
 
     def receive(self, pdv: PDV) -> bytes | None:
         """Take a fragment; return the whole command set if it was the last. MalformedMessage if it cannot be taken."""
         if not pdv.is_command:
             raise MalformedMessage("a data set fragment arrived where only commands are exchanged")
-        if self._context_id == 0:
+        if self._context_id is None:
             if pdv.is_last and len(pdv.data) <= self.max_length:
                 return pdv.data
             self._context_id = pdv.context_id
@@ -369,5 +369,9 @@ class MessageAssembler:
         if not pdv.is_last:
             return None
         whole = b"".join(self._pieces)
-        self._pieces, self._length, self._context_id = [], 0, 0
+        self.discard()
         return whole
+
+    def discard(self) -> None:
+        """Forget what is held."""
+        self._pieces, self._length, self._context_id = [], 0, None

@@ -29,11 +29,23 @@ from .text import escape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .result import ConnectAttempt, VerificationResult
 
 
 class Error(Exception):
-    """Base of every exception in this module."""
+    """Base of every exception in this module. All of them can be pickled."""
+
+    def __reduce__(self) -> "tuple[Callable[..., Error], tuple[object, ...]]":
+        return _restore, (type(self), self.args, self.__dict__)
+
+
+def _restore(kind: "type[Error]", args: tuple[object, ...], attributes: dict[str, object]) -> "Error":
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
 
 
 class LocalProtocolError(Error):
@@ -99,7 +111,8 @@ class VerificationError(Error):
     result: "VerificationResult | None" = None
 
     def __init__(self, cause: Cause, step: str, detail: str = "", *, hint: str | None = None) -> None:
-        super().__init__(cause, step, detail)
+        # Not super(): what is a TimeoutError too would take the three for an OSError's errno, strerror and filename.
+        Exception.__init__(self, cause, step, detail)
         self.cause = cause
         self.step = step
         self.detail = detail

@@ -94,6 +94,8 @@ def _text(value: str) -> bytes:
 
 
 def _counted(value: bytes) -> bytes:
+    if len(value) > 0xFFFF:
+        raise ValueError(f"a field would be {len(value)} bytes long; 65535 fit")
     return _UINT16.pack(len(value)) + value
 
 
@@ -178,7 +180,9 @@ class PresentationContextAC(Record):
 
 
 class UnknownItem(Record):
-    """An item or sub-item whose type we do not know: kept, and otherwise passed over (PS3.8 9.3.1)."""
+    """An item of an association PDU, or of its user information, whose type we do not know: kept, and otherwise passed
+    over (PS3.8 9.3.1). Inside a presentation context it is only passed over.
+    """
 
     __slots__ = ("data", "kind")
 

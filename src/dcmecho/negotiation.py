@@ -94,10 +94,7 @@ def _answer_context(context: "PresentationContextRQ", policy: AcceptorPolicy) ->
 
 def _answer_roles(request: "AssociateRQ") -> tuple[RoleSelection, ...]:
     """The requestor may be SCU of Verification, and is not needed as SCP; a role not proposed cannot be granted."""
-    return tuple(
-        [
-            RoleSelection(VERIFICATION, proposed.scu_role, 0)
-            for proposed in request.user_information
-            if isinstance(proposed, RoleSelection) and proposed.sop_class_uid == VERIFICATION
-        ]
-    )
+    for proposed in request.user_information:
+        if isinstance(proposed, RoleSelection) and proposed.sop_class_uid == VERIFICATION:
+            return (RoleSelection(VERIFICATION, proposed.scu_role, 0),)
+    return ()

@@ -58,6 +58,8 @@ PDU_NAMES = {
     A_ABORT: "A-ABORT",
 }
 
+_FOUR_BYTES = (A_ASSOCIATE_RJ, A_RELEASE_RQ, A_RELEASE_RP, A_ABORT)
+
 # Values of A-ASSOCIATE-RJ (PS3.8 Table 9-21)
 REJECTED_PERMANENT = 1
 REJECTED_TRANSIENT = 2
@@ -150,6 +152,8 @@ class _Associate(Record):
         self.unknown_items = unknown_items
 
     def _encode(self, kind: int) -> bytes:
+        if len(self.reserved) != 32 or not 0 <= self.protocol_version <= 0xFFFF:
+            raise ValueError("the reserved field must be 32 bytes, the protocol version a number of 16 bits")
         parts = [
             _ASSOCIATE_HEAD.pack(
                 self.protocol_version, _title(self.called_ae_title), _title(self.calling_ae_title), self.reserved
@@ -185,7 +189,7 @@ class _AssociateReader:
         self.calling = bytes_to_text(calling).rstrip(" ")
         self.application_context = ""
         self.contexts: list[tuple[int, int]] = []
-        self.user: tuple[UserInformation, ...] = ()
+        user: list[UserInformation] = []
         unknown: list[UnknownItem] = []
         for item_type, start, end in source.items(HEADER_LENGTH + _ASSOCIATE_HEAD.size, len(data)):
             if item_type == context_item:
@@ -193,9 +197,10 @@ class _AssociateReader:
             elif item_type == APPLICATION_CONTEXT_ITEM:
                 self.application_context = source.uid(start, end)
             elif item_type == USER_INFORMATION_ITEM:
-                self.user += decode_user_information(source, start, end)
+                user += decode_user_information(source, start, end)
             else:
                 unknown.append(UnknownItem(item_type, data[start:end]))
+        self.user = tuple(user)
         self.unknown = tuple(unknown)
 
 
@@ -399,7 +404,18 @@ _DECODERS: "dict[int, Callable[[bytes], PDU]]" = {
 
 def decode(data: bytes) -> "PDU":
     """Decode one whole PDU, as `Framing` hands it out. MalformedPDU if it is not one."""
-    return _DECODERS[data[0]](data)
+    if len(data) < HEADER_LENGTH:
+        raise MalformedPDU("PDU", "it is shorter than a PDU header", excerpt=data)
+    kind, length = _HEADER.unpack_from(data)
+    if kind not in _DECODERS:
+        raise MalformedPDU(
+            f"PDU type {kind:02X}H", "no such PDU", abort_reason=UNRECOGNIZED_PDU, offset=1, excerpt=data
+        )
+    if length != len(data) - HEADER_LENGTH or (kind in _FOUR_BYTES and length != 4):
+        raise MalformedPDU(
+            PDU_NAMES[kind], f"it claims {length} bytes, there are {len(data) - HEADER_LENGTH}", offset=3
+        )
+    return _DECODERS[kind](data)
 
 
 class Framing:
@@ -462,7 +478,7 @@ class Framing:
                 )
         elif kind not in PDU_NAMES:
             self._refuse(kind)
-        elif length != 4:
+        elif length != 4:  # one of _FOUR_BYTES
             raise MalformedPDU(PDU_NAMES[kind], f"it claims {length} bytes, not 4", offset=3)
         end = place + HEADER_LENGTH + length
         if end > len(held):

@@ -30,7 +30,7 @@ from .events import (
     TransportClosedIndication,
     ViolationIndication,
 )
-from .fsm import STA5, STA12
+from .fsm import STA8, STA9, STA12
 from .items import (
     CONTEXT_RESULTS,
     ImplementationClassUID,
@@ -76,6 +76,8 @@ _FOREIGN_PROTOCOLS = {
     "HTTP": causes.PEER_SPEAKS_HTTP,
     "SSH": causes.PEER_SPEAKS_SSH,
 }
+
+_AWAITING_RELEASE_RESPONSE = (STA8, STA9, STA12)
 
 _TIMEOUT_CAUSES = {
     ASSOCIATE: causes.ASSOCIATE_TIMEOUT,
@@ -179,8 +181,7 @@ class Requestor:
         """Abort, whatever is under way; nothing is waited for. Without an association nothing happens."""
         if self.busy:
             self._end(now)
-        if STA5 <= self.association.state <= STA12:
-            self.association.send_abort(now)
+        self._send_abort(now)
 
     # What happens to us
 
@@ -221,7 +222,7 @@ class Requestor:
         elif settings.socket_timeout is not None and now >= self._progress_at + settings.socket_timeout:
             error = VerificationTimeout(causes.NO_PROGRESS, self.step, settings.socket_timeout)
         if error is not None:
-            self.association.send_abort(now)
+            self._send_abort(now)
             self._fail(error, now)
 
     def next_timer(self) -> float | None:
@@ -264,8 +265,13 @@ class Requestor:
 
     def _violate(self, problem: str, now: float) -> None:
         """The peer answered with what we did not ask for: abort."""
-        self.association.send_abort(now)
+        self._send_abort(now)
         self._fail(PeerProtocolError(causes.PROTOCOL_VIOLATION, self.step, problem), now)
+
+    def _send_abort(self, now: float) -> None:
+        """Abort, unless what came in one piece has ended the association already."""
+        if self.association.can_abort:
+            self.association.send_abort(now)
 
     # What the association reports
 
@@ -283,7 +289,8 @@ class Requestor:
             if self.busy:
                 self._end(now)
         elif isinstance(event, ReleaseIndication):
-            self.association.send_release_response(now)
+            if self.association.state in _AWAITING_RELEASE_RESPONSE:
+                self.association.send_release_response(now)
             if not event.is_collision:
                 detail = "it released the association"
                 self._fail(ConnectionLost(causes.CONNECTION_CLOSED, self.step, detail), now)
@@ -333,7 +340,7 @@ class Requestor:
         )
         self.result.negotiated = negotiated
         if negotiated.context_id is None:
-            self.association.send_abort(now)
+            self._send_abort(now)
             results = sorted({_context_text(context) for context in contexts})
             self._fail(NoAcceptableContext("; ".join(results)), now)
         else:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import pytest
 
 from dcmecho.cli.echoscu import main
 from dcmecho.dimse import CEchoRSP
-from dcmecho.pdu import A_ABORT, A_RELEASE_RQ
+from dcmecho.pdu import A_ABORT, A_RELEASE_RQ, Abort
 from programs import (
     LOOPBACK,
+    Conversation,
     FakePeer,
     Outcome,
     Program,
@@ -29,6 +31,9 @@ Echoscu = Callable[..., Outcome]
 
 ESCAPE = "\x1b]0;owned\x07"
 """What would set a terminal's title."""
+
+SCRIPT = [sys.executable, "-c", "from dcmecho.cli.echoscu import run; run()"]
+"""What the installed script does."""
 
 
 @pytest.fixture
@@ -82,7 +87,13 @@ def test_the_steps_of_a_long_run_that_is_aborted(echoscu: Echoscu, peer: FakePee
 
 @pytest.mark.parametrize(("max_pdu", "shown"), [(0, "unlimited"), (4096, "4084"), (13, "1"), (12, "0")])
 def test_how_much_the_peer_takes(echoscu: Echoscu, max_pdu: int, shown: str) -> None:
-    with FakePeer(echo_peer(accept=lambda request: acceptance(request, max_pdu=max_pdu))) as peer:
+    def play(talk: Conversation) -> None:
+        talk.read()
+        talk.send(acceptance(talk.request, max_pdu=max_pdu))
+        talk.read()
+        talk.send(Abort(0, 0).encode())
+
+    with FakePeer(play) as peer:
         outcome = echoscu("-v", LOOPBACK, peer.port)
     assert f"I: Association Accepted (Max Send PDV: {shown})" in outcome.lines
 
@@ -207,8 +218,9 @@ def acceptance_named(version_name: str) -> Callable[..., bytes]:
 # Being interrupted
 
 
-def test_ctrl_c_ends_a_long_run_in_order(peer: FakePeer) -> None:
-    with Program([*command("echoscu"), "--repeat", "4000000000", LOOPBACK, peer.port]) as program:
+@pytest.mark.parametrize("way", [command("echoscu"), SCRIPT], ids=["module", "script"])
+def test_ctrl_c_ends_a_long_run_in_order(peer: FakePeer, way: list[str]) -> None:
+    with Program([*way, "--repeat", "4000000000", LOOPBACK, peer.port]) as program:
         peer.wait_for_pdus(100)
         program.send_signal(signal.SIGINT)
         outcome = program.wait()
@@ -254,19 +266,21 @@ def test_ctrl_c_while_the_peer_is_waited_for(script: Script) -> None:
     "redirect", ["2>&1 | head -1", "2>&-", ">&-", "<&- >&- 2>&-", "2>/dev/full", "2>&1 >/dev/null | true"]
 )
 @pytest.mark.parametrize("words", ["-d", "--json -v"])
-def test_nobody_reads_what_it_says(peer: FakePeer, redirect: str, words: str) -> None:
+@pytest.mark.parametrize("way", [command("echoscu"), SCRIPT], ids=["module", "script"])
+def test_nobody_reads_what_it_says(peer: FakePeer, redirect: str, words: str, way: list[str]) -> None:
     line = f'"$@" {words} --repeat 50 {LOOPBACK} {peer.port} {redirect}'
-    outcome = run(["bash", "-c", line, "bash", *command("echoscu")])
+    outcome = run(["bash", "-c", line, "bash", *way])
     assert "Traceback" not in outcome.errors + outcome.output
     assert "Exception" not in outcome.errors + outcome.output
     assert peer.settled().message_ids == list(range(1, 51))
 
 
-def test_help_that_nobody_reads() -> None:
-    outcome = run(["bash", "-c", '"$@" --help | true; exit "${PIPESTATUS[0]}"', "bash", *command("echoscu")])
+@pytest.mark.parametrize("way", [command("echoscu"), SCRIPT], ids=["module", "script"])
+def test_help_that_nobody_reads(way: list[str]) -> None:
+    outcome = run(["bash", "-c", '"$@" --help | true; exit "${PIPESTATUS[0]}"', "bash", *way])
     assert outcome.code in (0, 40)
     assert outcome.errors == ""
-    outcome = run(["bash", "-c", '"$@" --help >/dev/full', "bash", *command("echoscu")])
+    outcome = run(["bash", "-c", '"$@" --help >/dev/full', "bash", *way])
     assert outcome.code == 40
     assert outcome.errors == ""
 

@@ -1,0 +1,937 @@
+"""echoscu with TLS from end to end: each option by its effect on the wire, each failure by its words and exit code."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import select
+import ssl
+import stat
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from dcmecho import causes
+from dcmecho.cli.echoscu import main
+from dcmecho.tls.suites import SUITES
+from programs import LOOPBACK, PATIENCE, FakePeer, Outcome, Program, call, command, echo_peer, echoscp, run
+from tls.failing import FAILING, Failing
+from tls.loopback import (
+    HelloPeer,
+    TLSPeer,
+    client_words,
+    failure_of,
+    json_of,
+    open_context,
+    server_words,
+    serving,
+    texts,
+)
+
+if TYPE_CHECKING:
+    from tls.factory import Factory, Identity
+
+Echoscu = Callable[..., Outcome]
+
+PASSWORD = "pass word"
+
+
+@pytest.fixture
+def echoscu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Echoscu:
+    """Run echoscu in this process."""
+    monkeypatch.delenv("DCMDICTPATH", raising=False)
+    return lambda *words: call(main, capsys, *words)
+
+
+def open_peer(pki: Factory, **changes: Any) -> TLSPeer:
+    """A server that takes nearly everything."""
+    return TLSPeer(open_context(pki.server, **changes))
+
+
+# With and without a certificate of ours
+
+
+def test_authenticated_tls(pki: Factory, echoscu: Echoscu) -> None:
+    with open_peer(pki, trust=pki.root.pem) as peer:
+        outcome = echoscu(*client_words(pki), LOOPBACK, peer.port)
+    assert (outcome.code, outcome.output, outcome.errors) == (0, "", "")
+    assert peer.seen[0].certificate == pki.client.der
+    assert peer.seen[0].alpn is None
+
+
+def test_anonymous_tls_sends_no_certificate_and_verifies_the_peers(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki, peer_authentication="verify") as server:
+        assert echoscu("+tla", "+cf", pki.root.pem, LOOPBACK, server.port).code == 0
+        outcome = echoscu("+tla", "--json", LOOPBACK, server.port)
+    assert outcome.code == 1
+    assert failure_of(outcome) == ("tls-unknown-ca", "tls", "local")
+    assert "no CA certificate is given" in outcome.errors
+
+
+def test_the_rightmost_of_plain_and_tls_counts(pki: Factory, echoscu: Echoscu) -> None:
+    with FakePeer(echo_peer()) as plain:
+        assert echoscu("+tla", "-tls", LOOPBACK, plain.port).code == 0
+        assert echoscu(*client_words(pki)[:3], "--disable-tls", LOOPBACK, plain.port).code == 0
+    with open_peer(pki) as peer:
+        assert echoscu("-tls", *client_words(pki), LOOPBACK, peer.port).code == 0
+
+
+def test_anonymous_after_authenticated_sends_no_certificate(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki) as server:
+        outcome = echoscu("--json", *client_words(pki), "+tla", LOOPBACK, server.port)
+        assert failure_of(outcome)[0] == "tls-client-certificate-missing"
+        outcome = echoscu("+tla", "--enable-tls", *client_words(pki)[1:], LOOPBACK, server.port)
+        assert outcome.code == 0
+
+
+# Files
+
+
+FORMS = {
+    # Der, traditional, encrypted
+    "pem": (False, False, False),
+    "pem traditional": (False, True, False),
+    "pem encrypted": (False, False, True),
+    "pem traditional encrypted": (False, True, True),
+    "der": (True, False, False),
+    "der traditional": (True, True, False),
+    "der encrypted": (True, False, True),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_key(pki: Factory, echoscu: Echoscu, form: str) -> None:
+    der, traditional, encrypted = FORMS[form]
+    key = pki.client.key_file(der=der, traditional=traditional, password=PASSWORD if encrypted else None)
+    certificate = pki.client.der_file if der else pki.client.pem
+    words = ["-der" if der else "-pem", "+tls", key, certificate, *(["+pw", PASSWORD] if encrypted else [])]
+    with open_peer(pki, trust=pki.root.pem) as peer:
+        assert echoscu(*words, "-pem", "+cf", pki.root.pem, LOOPBACK, peer.port).code == 0
+    assert peer.seen[0].certificate == pki.client.der
+
+
+def test_the_format_is_that_of_the_files_that_follow(pki: Factory, echoscu: Echoscu) -> None:
+    words = ["+cf", pki.root.pem, "-der", "+tls", pki.client.key_file(der=True), pki.client.der_file]
+    with serving(pki) as server:
+        crl = ["+crl", pki.root.crl(der=True), "--pem-keys", "+crl", pki.other.crl()]
+        assert echoscu(*words, *crl, LOOPBACK, server.port).code == 0
+        words = ["--der-keys", "+cf", pki.root.der_file, "-pem", *client_words(pki)[:3]]
+        assert echoscu(*words, LOOPBACK, server.port).code == 0
+
+
+def test_a_line_written_for_dcmtk_names_the_format_after_the_files(pki: Factory, echoscu: Echoscu) -> None:
+    words = ["+tls", pki.client.key_file(der=True), pki.client.der_file, "+cf", pki.root.der_file]
+    with serving(pki) as server:
+        assert echoscu(*words, "-der", LOOPBACK, server.port).code == 0
+        outcome = echoscu(*words, LOOPBACK, server.port)
+    assert outcome.code == 22
+    assert "is DER, but PEM is expected here (-pem)" in outcome.errors
+
+
+# Passwords
+
+
+def locked_words(pki: Factory, password: str = PASSWORD) -> list[str]:
+    """Return the options for a client whose key has a password."""
+    return ["+tls", pki.client.key_file(password=password), pki.client.pem, "+cf", pki.root.pem]
+
+
+@pytest.mark.parametrize("option", ["+ps", "--std-passwd", None])
+def test_the_password_is_a_line_of_standard_input(
+    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch, option: str | None
+) -> None:
+    with serving(pki) as server:
+        words = [*locked_words(pki), *([option] if option else []), LOOPBACK, server.port]
+        for line in (f"{PASSWORD}\n", f"{PASSWORD}\r\nmore\n", PASSWORD):
+            monkeypatch.setattr(sys, "stdin", io.StringIO(line))
+            assert echoscu(*words).code == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        outcome = echoscu(*words)
+    assert outcome.code == 1
+    assert "the password of the private key is wrong or missing" in outcome.errors
+
+
+def test_no_standard_input_at_all(pki: Factory) -> None:
+    """As under a service manager that closes it: an error, neither a wait nor a traceback."""
+    words = [*command("echoscu"), *locked_words(pki), LOOPBACK, "104"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("F: Cannot start: the password of the private key is wrong or missing")
+
+
+def test_a_key_without_a_password_is_not_asked_for_one(
+    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    with serving(pki) as server:
+        for option in (["+ps"], ["+pw", "ignored"], ["-pw"]):
+            assert echoscu(*client_words(pki), *option, LOOPBACK, server.port).code == 0
+
+
+def test_the_rightmost_password_counts(pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(pki) as server:
+        assert echoscu(*locked_words(pki), "-pw", "--use-passwd", PASSWORD, LOOPBACK, server.port).code == 0
+        assert echoscu(*locked_words(pki), "+pw", PASSWORD, "--null-passwd", LOOPBACK, server.port).code == 1
+        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+        assert echoscu(*locked_words(pki), "+pw", "wrong", "+ps", LOOPBACK, server.port).code == 0
+
+
+def _take_terminal() -> None:
+    """Make standard input the terminal that the new session belongs to, so that its keys send signals."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+class OnTerminal:
+    """A command whose standard streams are a terminal."""
+
+    def __init__(self, *words: object) -> None:
+        self.master, self._slave = os.openpty()
+        self.process = subprocess.Popen(
+            [str(word) for word in words],
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            start_new_session=True,
+            preexec_fn=_take_terminal,
+        )
+        self.text = ""
+
+    def __enter__(self) -> OnTerminal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self.master)
+        os.close(self._slave)
+
+    @property
+    def echoes(self) -> bool:
+        """Whether the terminal shows what is typed."""
+        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
+
+    def type(self, keys: bytes) -> None:
+        os.write(self.master, keys)
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + PATIENCE
+        while text not in self.text:
+            self._read(end)
+
+    def wait(self) -> int:
+        code = self.process.wait(PATIENCE)
+        while select.select([self.master], [], [], 0)[0]:
+            self._read(time.monotonic() + 1)
+        return code
+
+    def _read(self, end: float) -> None:
+        readable, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
+        assert readable, f"nothing more came after {self.text!r}"
+        self.text += os.read(self.master, 65536).decode()
+
+
+def test_the_prompt_on_a_terminal_hides_what_is_typed(pki: Factory) -> None:
+    with serving(pki) as server:
+        with OnTerminal(*command("echoscu"), *locked_words(pki), "+ps", LOOPBACK, server.port) as terminal:
+            terminal.wait_for("Password of the private key ")
+            terminal.wait_for(": ")
+            assert not terminal.echoes
+            terminal.type(PASSWORD.encode() + b"\n")
+            assert terminal.wait() == 0
+            assert terminal.echoes
+    assert PASSWORD not in terminal.text
+
+
+@pytest.mark.parametrize(("keys", "code"), [(b"\x04", 1), (b"\x03", 130)], ids=["end of file", "Ctrl-C"])
+def test_nobody_gives_the_password(pki: Factory, keys: bytes, code: int) -> None:
+    with OnTerminal(*command("echoscu"), *locked_words(pki), LOOPBACK, "104") as terminal:
+        terminal.wait_for(": ")
+        terminal.type(keys)
+        assert terminal.wait() == code, terminal.text
+    assert "Traceback" not in terminal.text
+
+
+SECRET = "tr0ub4dor-and-3"
+
+
+@pytest.mark.parametrize("given", [SECRET, f"{SECRET}-wrong"])
+def test_a_password_is_never_shown(pki: Factory, echoscu: Echoscu, given: str) -> None:
+    words = [*locked_words(pki, SECRET), "+pw", given, "--arguments", "--json", "-ll", "trace"]
+    with serving(pki) as server:
+        outcome = echoscu(*words, LOOPBACK, server.port)
+        assert outcome.code == (0 if given == SECRET else 1)
+        wrong = echoscu(*words, "--no-such-option", LOOPBACK, server.port)
+    assert "--use-passwd" in outcome.errors
+    for each in (outcome, wrong):
+        assert SECRET not in each.output + each.errors
+        assert "PRIVATE KEY-" not in each.output + each.errors
+
+
+def test_a_password_from_standard_input_is_never_shown(
+    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(pki) as server:
+        for given in (SECRET, f"{SECRET}-wrong"):
+            monkeypatch.setattr(sys, "stdin", io.StringIO(f"{given}\n"))
+            words = [*locked_words(pki, SECRET), "--arguments", "--json", "-ll", "trace"]
+            outcome = echoscu(*words, LOOPBACK, server.port)
+            assert SECRET not in outcome.output + outcome.errors
+
+
+# Trust and revocation
+
+
+def hashed(pki: Factory, folder: Path, *, der: bool = False, crl: str | None = None) -> Path:
+    """Return a directory with the root, and a list of it, under their hash."""
+    openssl = ["openssl", "x509", "-noout", "-subject_hash", "-in", pki.root.pem]
+    digits = run(openssl).output.strip()
+    (folder / f"{digits}.0").write_bytes(pki.root.der if der else pki.root.text)
+    if crl is not None:
+        (folder / f"{digits}.r0").write_bytes(Path(crl).read_bytes())
+    return folder
+
+
+@pytest.mark.parametrize("der", [False, True])
+def test_directory_of_authorities(pki: Factory, echoscu: Echoscu, tmp_path: Path, der: bool) -> None:
+    words = [*client_words(pki)[:3], "-der" if der else "-pem", "+cd", hashed(pki, tmp_path, der=der)]
+    with serving(pki) as server:
+        assert echoscu(*words, LOOPBACK, server.port).code == 0
+
+
+@pytest.mark.parametrize("der", [False, True])
+def test_revocation_list_in_a_directory(pki: Factory, echoscu: Echoscu, tmp_path: Path, der: bool) -> None:
+    folder = hashed(pki, tmp_path, der=der, crl=pki.root.crl(pki.server, der=der))
+    words = [*client_words(pki)[:3], "-der" if der else "-pem", "--add-cert-dir", folder]
+    with serving(pki) as server:
+        assert echoscu(*words, LOOPBACK, server.port).code == 0
+        outcome = echoscu("--json", *words, "--enable-crl-vfy", LOOPBACK, server.port)
+    assert failure_of(outcome)[0] == "tls-certificate-revoked"
+
+
+def test_a_directory_without_hash_names_is_told(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
+    (tmp_path / "root.pem").write_bytes(pki.root.text)
+    with serving(pki) as server:
+        outcome = echoscu("-v", *client_words(pki), "+cd", tmp_path, LOOPBACK, server.port)
+        assert outcome.code == 0
+        assert "has no certificate under its hash" in "".join(texts(outcome, "W"))
+        outcome = echoscu(*client_words(pki)[:3], "+cd", tmp_path, LOOPBACK, server.port)
+    assert outcome.code == 1
+
+
+def test_authorities_collect(pki: Factory, echoscu: Echoscu) -> None:
+    words = [*client_words(pki)[:3], "+cf", pki.other.pem, "--add-cert-file", pki.root.pem]
+    with serving(pki) as server:
+        assert echoscu(*words, LOOPBACK, server.port).code == 0
+        assert echoscu(*words[:-2], LOOPBACK, server.port).code == 1
+
+
+@pytest.mark.parametrize("der", [False, True])
+def test_revocation_of_leaf_and_chain(pki: Factory, echoscu: Echoscu, der: bool) -> None:
+    """A revoked intermediate: the leaf alone passes, the chain does not."""
+    below = pki.intermediate.issue("below", pki.rsa)
+    lists = ["-der" if der else "-pem", "+crl", pki.root.crl(pki.intermediate, der=der)]
+    lists += ["--add-crl-file", pki.intermediate.crl(der=der)]
+    words = [*client_words(pki), *lists]
+    context = open_context(below)
+    context.load_cert_chain(below.chain_pem(pki.intermediate), below.key_pem)
+    with TLSPeer(context) as peer:
+        assert echoscu(*words, LOOPBACK, peer.port).code == 0
+        outcome = echoscu("--json", *words, "+cra", LOOPBACK, peer.port)
+        assert failure_of(outcome)[0] == "tls-certificate-revoked"
+        outcome = echoscu("--json", *client_words(pki), "--enable-crl-all", LOOPBACK, peer.port)
+    assert failure_of(outcome)[0] == "tls-crl-missing"
+
+
+# Profiles and cipher suites
+
+OPTIONS = {
+    "8996": "+pg",
+    "8996-mod": "+pm",
+    "bcp195-nd": "+py",
+    "bcp195": "+px",
+    "bcp195-ex": "+pz",
+    "aes": "+pa",
+    "null": "+pn",
+}
+V = ssl.TLSVersion
+
+# Profile, the newest version of a peer that takes everything: what is agreed on, or the cause why nothing is. (A client
+# whose newest version is TLS 1.2 does not say what its oldest is; the peer only finds no suite for an older one.)
+AGREED: list[tuple[str, V, tuple[str, str] | str]] = [
+    ("8996", V.TLSv1_3, ("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
+    ("8996", V.TLSv1_2, ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")),
+    ("8996", V.TLSv1_1, "tls-no-common-version"),
+    ("8996-mod", V.TLSv1_3, ("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
+    ("8996-mod", V.TLSv1_2, ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")),
+    ("8996-mod", V.TLSv1_1, "tls-no-common-version"),
+    ("bcp195-nd", V.TLSv1_3, ("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
+    ("bcp195-nd", V.TLSv1_2, ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")),
+    ("bcp195-nd", V.TLSv1_1, "tls-no-common-version"),
+    ("bcp195", V.TLSv1_3, ("TLSv1.3", "TLS_AES_256_GCM_SHA384")),
+    ("bcp195", V.TLSv1_2, ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")),
+    ("bcp195", V.TLSv1, ("TLSv1", "AES128-SHA")),
+    ("bcp195-ex", V.TLSv1_3, ("TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256")),
+    ("bcp195-ex", V.TLSv1_1, "tls-no-common-cipher"),
+    ("aes", V.TLSv1_3, ("TLSv1.2", "AES128-SHA")),
+    ("aes", V.TLSv1, ("TLSv1", "AES128-SHA")),
+    ("null", V.TLSv1_3, ("TLSv1.2", "NULL-SHA")),
+    ("null", V.TLSv1, ("TLSv1", "NULL-SHA")),
+]
+
+
+@pytest.mark.parametrize(("profile", "newest", "agreed"), AGREED)
+def test_version_and_cipher_of_each_profile(
+    pki: Factory, echoscu: Echoscu, profile: str, newest: V, agreed: tuple[str, str] | str
+) -> None:
+    with open_peer(pki, maximum=newest) as peer:
+        outcome = echoscu("--json", *client_words(pki), OPTIONS[profile], LOOPBACK, peer.port)
+    if isinstance(agreed, str):
+        assert outcome.code == 1
+        assert failure_of(outcome) == (agreed, "tls", "peer")
+        assert f"profile {profile} has " in outcome.errors
+    else:
+        assert outcome.code == 0
+        assert (peer.seen[0].version, peer.seen[0].cipher) == agreed
+        assert json_of(outcome)["tls"]["protocol"] == agreed[0]
+
+
+OFFERED = {
+    # IANA names in the order of the hello, TLS 1.3 apart; in short: E ECDHE, D DHE, R RSA, E ECDSA.
+    "8996": "ER128 EE128 ER256 EE256",
+    "8996-mod": "EE128CCM EE128CCM8 ER128 EE128 ERCHACHA EECHACHA EE256CCM EE256CCM8 ER256 EE256",
+    "bcp195-nd": "ER128 DR128 ER256 DR256",
+    "bcp195": "ER128 DR128 ER256 DR256 AES",
+    "bcp195-ex": "ER128 DR128 ER256 DR256 EE256 EE128",
+    "aes": "AES",
+    "null": "NULL",
+}
+SHORT = {
+    "ER128": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "ER256": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "EE128": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "EE256": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "DR128": "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+    "DR256": "TLS_DHE_RSA_WITH_AES_256_GCM_SHA384",
+    "EE128CCM": "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+    "EE128CCM8": "TLS_ECDHE_ECDSA_WITH_AES_128_CCM_8",
+    "EE256CCM": "TLS_ECDHE_ECDSA_WITH_AES_256_CCM",
+    "EE256CCM8": "TLS_ECDHE_ECDSA_WITH_AES_256_CCM_8",
+    "ERCHACHA": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+    "EECHACHA": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "AES": "TLS_RSA_WITH_AES_128_CBC_SHA",
+    "NULL": "TLS_RSA_WITH_NULL_SHA",
+}
+IANA = {suite.code: suite.iana for suite in SUITES}
+
+
+def offered(echoscu: Echoscu, *words: object) -> list[str]:
+    """Return the IANA names of the suites up to TLS 1.2 in the hello of a run with these words."""
+    with HelloPeer() as peer:
+        assert echoscu("-to", "0.1", *words, LOOPBACK, peer.port).code == 1
+        return [IANA[code] for code in peer.suites if code in IANA]
+
+
+@pytest.mark.parametrize("profile", OFFERED)
+def test_suites_of_each_profile_in_their_order(pki: Factory, echoscu: Echoscu, profile: str) -> None:
+    found = offered(echoscu, "+tla", f"--profile-{profile}", "+cf", pki.root.pem)
+    assert found == [SHORT[name] for name in OFFERED[profile].split()]
+
+
+@pytest.mark.parametrize("name", ["TLS_RSA_WITH_AES_256_GCM_SHA384", "AES256-GCM-SHA384"], ids=["IANA", "OpenSSL"])
+def test_an_added_suite_is_offered_last(pki: Factory, echoscu: Echoscu, name: str) -> None:
+    found = offered(echoscu, "+tla", "+cf", pki.root.pem, "+cs", name)
+    assert found == [*[SHORT[each] for each in OFFERED["8996"].split()], "TLS_RSA_WITH_AES_256_GCM_SHA384"]
+    with open_peer(pki, ciphers="AES256-GCM-SHA384", maximum=V.TLSv1_2) as peer:
+        words = [*client_words(pki), "--cipher", name, LOOPBACK, peer.port]
+        outcome = echoscu(*words)
+    assert outcome.code == 0
+    assert peer.seen[0].cipher == "AES256-GCM-SHA384"
+    assert "no forward secrecy" in "".join(texts(outcome, "W"))
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["+cs", "TLS_NO_SUCH_SUITE"], 'no cipher suite is called "TLS_NO_SUCH_SUITE"; +cc lists them'),
+        (["+cs", "TLS_AES_128_GCM_SHA256"], "belongs to TLS 1.3"),
+        (["+cs", "NULL-SHA"], "does not encrypt"),
+        (["+cs", "AES128-SHA"], "authenticates with SHA-1"),
+        (["+pz", "+cs", "AES128-GCM-SHA256"], "no cipher suite can be added to the profiles +pm and +pz"),
+        (["--request-sni", "a..b"], "is not a host name"),
+        (["--request-sni", "10.0.0.1"], "is an address"),
+        (["--request-sni", "a.example", "--no-sni"], "contradicts --request-sni"),
+        (["--request-sni", "a.example", "--verify-hostname", "b.example"], "must be the same"),
+        (["-ic", "--verify-hostname", "a.example"], "cannot be verified when the peer's certificate is ignored"),
+        (["+ws"], "needs +rs (--seed)"),
+        (["--expiry-warning", "-1"], "option --expiry-warning: "),
+        (["--expect-sni", "x"], 'unknown option "--expect-sni"'),
+    ],
+)
+def test_what_makes_no_sense_is_one_line_and_1(
+    pki: Factory, echoscu: Echoscu, words: list[str], problem: str
+) -> None:
+    with FakePeer(echo_peer()) as peer:
+        outcome = echoscu(*client_words(pki), *words, LOOPBACK, peer.port)
+    assert outcome.code == 1
+    assert problem in outcome.lines[0]
+    assert "Traceback" not in outcome.errors
+    assert peer.conversations == []
+
+
+@pytest.mark.parametrize("words", [[], ["+tls", "KEY", "CERT"]])
+def test_a_profile_that_the_library_lacks(pki: Factory, echoscu: Echoscu, words: list[str]) -> None:
+    """No usual build of OpenSSL 3 has 3DES: one error, and nothing is sent."""
+    words = ["+tls", pki.client.key_pem, pki.client.pem] if words else ["+tla"]
+    with FakePeer(echo_peer()) as peer:
+        outcome = echoscu("--json", *words, "+cf", pki.root.pem, "+pb", LOOPBACK, peer.port)
+    assert outcome.code == 1
+    assert len(outcome.lines) == 1
+    assert failure_of(outcome) == ("tls-profile-unavailable", "setup", "local")
+    assert "profile basic (+pb) with TLS_RSA_WITH_3DES_EDE_CBC_SHA, which OpenSSL " in outcome.lines[0]
+    assert peer.conversations == []
+
+
+def test_what_the_library_lacks_of_a_profile_is_told(pki: Factory, echoscu: Echoscu) -> None:
+    with open_peer(pki) as peer:
+        outcome = echoscu(*client_words(pki), "+pa", LOOPBACK, peer.port)
+    assert outcome.code == 0
+    (warning,) = texts(outcome, "W")
+    assert warning.startswith("TLS_RSA_WITH_3DES_EDE_CBC_SHA of profile aes is left out: OpenSSL ")
+
+
+def test_lists_are_printed_whatever_else_is_asked(echoscu: Echoscu) -> None:
+    outcome = echoscu("+ph", "+tls", "no", "such")
+    assert (outcome.code, outcome.errors) == (0, "")
+    for name, option in OPTIONS.items():
+        assert f"{option}  --profile-{name}" in outcome.output
+    assert outcome.output.count("(default)") == 1
+    assert "(default)" in next(line for line in outcome.output.splitlines() if "+pg" in line)
+    outcome = echoscu("--list-ciphers", "nobody")
+    assert (outcome.code, outcome.errors) == (0, "")
+    assert "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256  (TLS 1.2: 8996, " in outcome.output
+    assert "3DES" not in outcome.output
+
+
+@pytest.fixture(scope="module")
+def group_3072(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Diffie-Hellman group of 3072 bit (that of RFC 7919)."""
+    path = tmp_path_factory.mktemp("dh") / "group.pem"
+    openssl = ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe3072", "-out", path]
+    made = run(openssl)
+    assert made.code == 0, made
+    return path
+
+
+def test_a_dh_file_is_only_a_servers_but_it_is_read(pki: Factory, echoscu: Echoscu, group_3072: Path) -> None:
+    with serving(pki) as server:
+        assert echoscu(*client_words(pki), "+dp", group_3072, LOOPBACK, server.port).code == 0
+        outcome = echoscu(*client_words(pki), "--dhparam", pki.root.pem, LOOPBACK, server.port)
+    assert outcome.code == 22
+    assert "holds no DH parameters" in outcome.errors
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        ([], None),
+        (["--no-sni"], None),
+        (["--request-sni", "pacs.example"], "pacs.example"),
+        (["--verify-hostname", "localhost"], "localhost"),
+        (["--verify-hostname", "127.0.0.1"], None),
+        (["--verify-hostname", "localhost", "--request-sni", "localhost"], "localhost"),
+    ],
+)
+def test_the_server_name_that_is_sent(
+    pki: Factory, echoscu: Echoscu, words: list[str], sent: str | None
+) -> None:
+    with open_peer(pki) as peer:
+        assert echoscu(*client_words(pki), *words, LOOPBACK, peer.port).code == 0
+    assert peer.seen[0].server_name == sent
+
+
+@pytest.mark.parametrize("name", ["pacs.example", "127.0.0.2", "host", "LOCALHOST.example"])
+def test_a_wrong_host_name(pki: Factory, echoscu: Echoscu, name: str) -> None:
+    with open_peer(pki) as peer:
+        outcome = echoscu("--json", *client_words(pki), "--verify-hostname", name, LOOPBACK, peer.port)
+    assert outcome.code == 1
+    assert failure_of(outcome) == ("tls-wrong-host-name", "tls", "peer")
+    assert f'it is for "localhost", "127.0.0.1", not for "{name}"' in outcome.errors
+
+
+def test_a_server_that_does_not_know_the_name(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki, expected_server_name="pacs.example") as server:
+        assert echoscu(*client_words(pki), "--request-sni", "PACS.example", LOOPBACK, server.port).code == 0
+        outcome = echoscu("--json", *client_words(pki), "--request-sni", "other.example", LOOPBACK, server.port)
+    assert outcome.code == 1
+    assert failure_of(outcome) == ("tls-server-name-refused", "tls", "peer")
+    assert '"other.example". Hint: check --request-sni' in outcome.errors
+
+
+# Seeds
+
+
+def test_seed_files(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
+    seed, written = tmp_path / "seed", tmp_path / "written"
+    seed.write_bytes(b"some randomness")
+    with serving(pki) as server:
+        words = [*client_words(pki), "+rs", seed]
+        assert echoscu(*words, LOOPBACK, server.port).code == 0
+        assert seed.read_bytes() == b"some randomness"
+        assert echoscu(*words, "+wf", written, LOOPBACK, server.port).code == 0
+        assert (len(written.read_bytes()), seed.read_bytes()) == (1024, b"some randomness")
+        assert stat.S_IMODE(written.stat().st_mode) == 0o600
+        assert echoscu(*words, "--write-seed", LOOPBACK, server.port).code == 0
+    assert len(seed.read_bytes()) == 1024
+    assert stat.S_IMODE(seed.stat().st_mode) == 0o600
+
+
+def test_a_seed_that_cannot_be_written_is_only_a_warning(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
+    seed = tmp_path / "seed"
+    seed.write_bytes(b"some randomness")
+    with serving(pki) as server:
+        words = [*client_words(pki), "--seed", seed, "--write-seed-file", tmp_path / "no" / "such"]
+        outcome = echoscu(*words, LOOPBACK, server.port)
+    assert outcome.code == 0
+    (warning,) = texts(outcome, "W")
+    assert str(tmp_path / "no" / "such") in warning
+
+
+# The peer's certificate
+
+
+def test_ignoring_the_peers_certificate(pki: Factory, echoscu: Echoscu) -> None:
+    foreign = pki.other.issue("foreign", pki.rsa, begin=-9, end=-1)
+    with TLSPeer(open_context(foreign)) as peer:
+        assert echoscu(*client_words(pki), LOOPBACK, peer.port).code == 1
+        assert echoscu(*client_words(pki), "-ic", "--verify-peer-cert", LOOPBACK, peer.port).code == 1
+        assert echoscu(*client_words(pki), "-ic", "-rc", LOOPBACK, peer.port).code == 1
+        outcome = echoscu("--json", *client_words(pki)[:3], "--ignore-peer-cert", LOOPBACK, peer.port)
+    assert outcome.code == 0
+    assert json_of(outcome)["tls"]["certificate"]["subject"] == "O=Test, CN=foreign"
+    assert "expired 1 days ago" in "".join(texts(outcome, "W"))
+
+
+@pytest.mark.parametrize(
+    ("words", "warned"), [([], True), (["--expiry-warning", "5"], False), (["--expiry-warning", "0"], False)]
+)
+def test_warning_of_a_certificate_that_ends_soon(
+    pki: Factory, echoscu: Echoscu, words: list[str], warned: bool
+) -> None:
+    soon = pki.root.issue("soon", pki.rsa, end=10)
+    with TLSPeer(open_context(soon)) as peer:
+        outcome = echoscu(*client_words(pki), *words, LOOPBACK, peer.port)
+    assert outcome.code == 0
+    assert [line.startswith('the peer\'s certificate "O=Test, CN=soon" expires in ') for line in texts(outcome, "W")] == [
+        True
+    ] * warned
+    assert len(outcome.lines) == warned
+
+
+def test_warning_of_our_own_certificate_that_ends_soon(pki: Factory, echoscu: Echoscu) -> None:
+    ours = pki.root.issue("ours-soon", pki.other_rsa, end=10)
+    with serving(pki) as server:
+        words = ["+tls", ours.key_pem, ours.pem, "+cf", pki.root.pem]
+        outcome = echoscu(*words, LOOPBACK, server.port)
+        assert echoscu(*words, "--expiry-warning", "9", LOOPBACK, server.port).errors == ""
+    (warning,) = texts(outcome, "W")
+    assert "our certificate" in warning
+    assert "expires in 10 days" in warning
+
+
+def test_a_certificate_that_ends_within_more_days(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki) as server:
+        outcome = echoscu("--expiry-warning", "400", *client_words(pki), LOOPBACK, server.port)
+    assert any('the peer\'s certificate "O=Test, CN=server" expires in ' in line for line in texts(outcome, "W"))
+
+
+# What is told
+
+
+def test_json_tells_the_handshake(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki) as server:
+        found = json_of(echoscu("--json", *client_words(pki), LOOPBACK, server.port))
+    assert found["ok"] is True
+    assert found["failure"] is None
+    assert [step["step"] for step in found["steps"]] == ["resolve", "connect", "tls", "associate", "echo", "release"]
+    tls = found["tls"]
+    assert (tls["protocol"], tls["cipher"], tls["alpn"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "dicom")
+    assert tls["warnings"] == []
+    certificate = tls["certificate"]
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    assert certificate["sha256"].replace(":", "").lower() == pki.server.certificate.fingerprint(SHA256()).hex()
+    assert certificate["not_after"][:10] == pki.server.certificate.not_valid_after_utc.date().isoformat()
+    assert certificate["days_left"] in (364, 365)
+
+
+def test_json_tells_the_whole_chain(pki: Factory, echoscu: Echoscu) -> None:
+    short = pki.root.issue_authority("short-lived", pki.p256, end=20)
+    below = short.issue("long-lived", pki.rsa, end=300)
+    context = open_context(below)
+    context.load_cert_chain(below.chain_pem(short), below.key_pem)
+    with TLSPeer(context) as peer:
+        outcome = echoscu("--json", *client_words(pki), LOOPBACK, peer.port)
+    tls = json_of(outcome)["tls"]
+    assert tls["certificate"]["days_left"] in (299, 300)
+    assert tls["chain_days_left"] in (19, 20)
+    assert any('a CA certificate of the peer "O=Test, CN=short-lived" expires in ' in line for line in tls["warnings"])
+    assert outcome.code == 0
+
+
+def test_verbose_tells_the_handshake(pki: Factory, echoscu: Echoscu) -> None:
+    with serving(pki) as server:
+        outcome = echoscu("-v", *client_words(pki), LOOPBACK, server.port)
+    lines = texts(outcome, "I")
+    assert lines[:3] == [
+        "Requesting Association",
+        "Association Accepted (Max Send PDV: 16370)",
+        'TLSv1.3, TLS_AES_256_GCM_SHA384, ALPN "dicom"',
+    ]
+    assert lines[3] == 'Peer\'s certificate: subject "O=Test, CN=server", issuer "O=Test, CN=root"'
+    assert lines[-3:] == [
+        "Sending Echo Request (MsgID 1)",
+        "Received Echo Response (Success)",
+        "Releasing Association",
+    ]
+
+
+def test_a_hostile_name_in_a_certificate_is_shown_escaped(pki: Factory, echoscu: Echoscu) -> None:
+    hostile: Identity = pki.other.issue("\x1b]0;owned\x07\nF: forged", pki.rsa)
+    hostile.label = "hostile"
+    with TLSPeer(open_context(hostile)) as peer:
+        for words in ((), ("-ic", "-v"), ("-ic", "-d"), ("-ic", "--json")):
+            outcome = echoscu(*client_words(pki), *words, LOOPBACK, peer.port)
+            assert "\x1b" not in outcome.output + outcome.errors
+            assert not any(line.startswith("F: forged") for line in outcome.lines)
+    assert "\\x1b]0;owned" in echoscu_words(outcome)
+
+
+def echoscu_words(outcome: Outcome) -> str:
+    """What was printed, JSON's own escapes taken back."""
+    return json.dumps(json.loads(outcome.output), ensure_ascii=False).replace("\\u001b", "\\x1b")
+
+
+def test_a_log_configuration_has_a_logger_for_tls(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
+    settings = tmp_path / "logger.cfg"
+    settings.write_text(
+        "log4cplus.rootLogger = ERROR, console\n"
+        "log4cplus.logger.dcmtk.dcmtls = INFO\n"
+        "log4cplus.appender.console = log4cplus::ConsoleAppender\n"
+        "log4cplus.appender.console.logToStderr = true\n"
+        "log4cplus.appender.console.layout = log4cplus::PatternLayout\n"
+        "log4cplus.appender.console.layout.ConversionPattern = %c|%m%n\n"
+    )
+    with serving(pki) as server:
+        outcome = run(
+            [*command("echoscu"), "-lc", settings, *client_words(pki), LOOPBACK, server.port]
+        )
+    assert outcome.code == 0
+    assert any("|TLSv1.3, TLS_AES_256_GCM_SHA384" in line for line in outcome.lines), outcome
+    assert "Requesting Association" not in outcome.errors
+
+
+# Failures
+
+HINTS = {cause.name: cause.hint for cause in causes.CAUSES.values()}
+
+
+@pytest.mark.parametrize("failing", FAILING, ids=repr)
+def test_each_failure_in_its_words(pki: Factory, echoscu: Echoscu, failing: Failing) -> None:
+    with failing.peer(pki) as peer:
+        outcome = echoscu("--json", "-q", *failing.flags, *failing.options(pki), LOOPBACK, peer.port)
+    assert outcome.code == (70 if failing.step in (causes.ECHO, causes.RELEASE) else 1)
+    assert failure_of(outcome) == (failing.cause.name, failing.step, failing.cause.side)
+    (line,) = outcome.lines
+    step = {"tls": "TLS failed", "associate": "Association failed", "echo": "Echo failed"}[failing.step]
+    assert line.startswith(f"F: {step}: {failing.cause.summary}")
+    for word in failing.words:
+        assert word in line
+    failure = json_of(outcome)["failure"]
+    assert failure["message"] in line
+    assert failure["hint"] is None or line.endswith(f"Hint: {failure['hint']}")
+    assert (json_of(outcome)["tls"] is None) is (failing.step == causes.TLS)
+
+
+def test_dates_are_told(pki: Factory, echoscu: Echoscu) -> None:
+    past = pki.root.issue("past", pki.rsa, begin=-20, end=-3)
+    future = pki.root.issue("future", pki.rsa, begin=3, end=30)
+    with TLSPeer(open_context(past)) as peer:
+        outcome = echoscu(*client_words(pki), LOOPBACK, peer.port)
+    assert f"ended on {past.certificate.not_valid_after_utc:%Y-%m-%d}" in outcome.errors
+    with TLSPeer(open_context(future)) as peer:
+        outcome = echoscu(*client_words(pki), LOOPBACK, peer.port)
+    assert f"begins on {future.certificate.not_valid_before_utc:%Y-%m-%d}" in outcome.errors
+
+
+def test_a_plain_run_against_our_tls_server(pki: Factory, echoscu: Echoscu) -> None:
+    with echoscp(*server_words(pki)) as (program, port):
+        outcome = echoscu("--json", LOOPBACK, port)
+        program.wait_for("tls-failed")
+    assert outcome.code == 1
+    assert failure_of(outcome)[1] == "associate"
+    assert "TLS" in outcome.errors
+    (line,) = program.errors.splitlines()
+    assert line.startswith("W: Connection from 127.0.0.1:")
+    assert "peer-not-tls, the peer does not speak TLS on that port: it speaks DICOM without TLS" in line
+
+
+def test_a_tls_run_against_our_plain_server(pki: Factory, echoscu: Echoscu) -> None:
+    with echoscp() as (program, port):
+        outcome = echoscu("--json", *client_words(pki), LOOPBACK, port)
+        program.wait_for("the client speaks TLS, and this port is plain")
+    assert outcome.code == 1
+    assert failure_of(outcome) == ("peer-not-tls", "tls", "peer")
+
+
+def _empty(pki: Factory, folder: Path) -> str:
+    path = folder / "empty"
+    path.write_bytes(b"")
+    return str(path)
+
+
+def _garbage(pki: Factory, folder: Path) -> str:
+    path = folder / "garbage"
+    path.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    return str(path)
+
+
+ROLES = {
+    # The words of a line in which FILE is the one that is broken, and how the message names it.
+    "key": ("+tls FILE CERT +cf CA", "private key"),
+    "certificate": ("+tls KEY FILE +cf CA", "certificate"),
+    "CA": ("+tla +cf FILE", "CA certificate"),
+    "CRL": ("+tla +cf CA +crl FILE", "revocation list"),
+    "DH": ("+tla +cf CA +dp FILE", "DH parameters"),
+}
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("fault", ["missing", "directory", "empty", "garbage", "forbidden"])
+def test_files_of_ours_that_cannot_be_used(
+    pki: Factory, echoscu: Echoscu, tmp_path: Path, role: str, fault: str
+) -> None:
+    makers: dict[str, Callable[[Factory, Path], str]] = {
+        "missing": lambda pki, folder: str(folder / "missing"),
+        "directory": lambda pki, folder: str(folder),
+        "empty": _empty,
+        "garbage": _garbage,
+        "forbidden": _empty,
+    }
+    path = makers[fault](pki, tmp_path)
+    if fault == "forbidden":
+        if os.geteuid() == 0:
+            pytest.skip("the superuser may read everything")
+        os.chmod(path, 0)
+    line, what = ROLES[role]
+    names = {"FILE": path, "KEY": pki.client.key_pem, "CERT": pki.client.pem, "CA": pki.root.pem}
+    words = [names.get(word, word) for word in line.split()]
+    with FakePeer(echo_peer()) as peer:
+        outcome = echoscu("--json", *words, LOOPBACK, peer.port)
+    unreadable = fault in ("missing", "directory", "forbidden")
+    assert outcome.code == (20 if unreadable else 22)
+    cause = "input-file-unreadable" if unreadable else "input-file-invalid"
+    assert failure_of(outcome) == (cause, "setup", "local")
+    (said,) = outcome.lines
+    assert said.startswith("F: Cannot start: an input file ")
+    assert f'{what} "{path}": ' in said
+    assert peer.conversations == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code"), [(["+cd", "/nonexistent"], 20), (["+rs", "/nonexistent"], 20), (["+cd", "FILE"], 20)]
+)
+def test_other_inputs_that_cannot_be_used(
+    pki: Factory, echoscu: Echoscu, words: list[str], code: int
+) -> None:
+    given = [pki.root.pem if word == "FILE" else word for word in words]
+    outcome = echoscu("--json", "+tla", *given, LOOPBACK, 104)
+    assert outcome.code == code
+    assert failure_of(outcome) == ("input-file-unreadable", "setup", "local")
+    assert given[1] in outcome.errors
+
+
+def test_a_wrong_password(pki: Factory, echoscu: Echoscu) -> None:
+    for option in (["+pw", "wrong"], ["-pw"]):
+        outcome = echoscu("--json", *locked_words(pki), *option, LOOPBACK, 104)
+        assert outcome.code == 1
+        assert failure_of(outcome) == ("tls-key-password", "setup", "local")
+        assert pki.client.key_file(password=PASSWORD) in outcome.errors
+
+
+def test_a_key_of_another_certificate(pki: Factory, echoscu: Echoscu) -> None:
+    outcome = echoscu("--json", "+tls", pki.server.key_pem, pki.client.pem, "+cf", pki.root.pem, LOOPBACK, 104)
+    assert outcome.code == 1
+    assert failure_of(outcome) == ("tls-key-mismatch", "setup", "local")
+    assert f'"{pki.server.key_pem}" and "{pki.client.pem}"' in outcome.errors
+
+
+def test_a_hostile_file_name_is_shown_escaped(echoscu: Echoscu) -> None:
+    outcome = echoscu("+tla", "+cf", "/no/\x1b]0;owned\x07", LOOPBACK, 104)
+    assert outcome.code == 20
+    assert "\x1b" not in outcome.errors
+    assert "\\x1b]0;owned\\x07" in outcome.errors
+
+
+# Limits of time, and the whole program
+
+
+@pytest.mark.parametrize("words", [["-to", "0.3"], ["-ts", "0.3"], ["-tn", "0.3"], ["--deadline", "0.3"]])
+def test_a_handshake_that_stalls_ends_at_the_limit(pki: Factory, echoscu: Echoscu, words: list[str]) -> None:
+    with HelloPeer() as peer:
+        outcome = echoscu("--json", *words, *client_words(pki), LOOPBACK, peer.port)
+    assert outcome.code == 1
+    failure = json_of(outcome)["failure"]
+    assert failure["step"] == "tls"
+    assert failure["cause"] == ("deadline-exceeded" if "--deadline" in words else "tls-timeout")
+    assert failure["limit_seconds"] == pytest.approx(0.3, abs=0.05)
+
+
+def test_ctrl_c_in_a_handshake(pki: Factory) -> None:
+    with HelloPeer() as peer:
+        words = [*command("echoscu"), "--json", *client_words(pki), LOOPBACK, peer.port]
+        with Program(words) as program:
+            end = time.monotonic() + PATIENCE
+            while not peer.hellos:
+                assert time.monotonic() < end
+                select.select([], [], [], 0.01)
+            program.send_signal(2)
+            outcome = program.wait()
+    assert outcome.code == 130
+    assert json.loads(outcome.output)["failure"]["cause"] == "interrupted"
+    assert json.loads(outcome.output)["failure"]["step"] == "tls"
+
+
+def test_many_echoes_and_an_abort(pki: Factory, echoscu: Echoscu) -> None:
+    with open_peer(pki) as peer:
+        outcome = echoscu("--repeat", 20, "--abort", *client_words(pki), LOOPBACK, peer.port)
+        assert outcome.code == 0
+        assert peer.settled().kinds[-1] == 7
+    assert len(peer.last.message_ids) == 20
+
+
+def test_ssl_is_loaded_for_tls_only(pki: Factory) -> None:
+    script = (
+        "import sys; from dcmecho.cli.echoscu import main; main(sys.argv[1:]); "
+        "print('ssl' in sys.modules, 'OpenSSL' in sys.modules)"
+    )
+    with FakePeer(echo_peer()) as peer:
+        plain = run([sys.executable, "-c", script, LOOPBACK, peer.port])
+    with open_peer(pki) as tls_peer:
+        secure = run([sys.executable, "-c", script, *client_words(pki), LOOPBACK, tls_peer.port])
+    assert plain.output == "False False\n"
+    assert secure.output == "True False\n"
