@@ -200,6 +200,11 @@ class ScriptedPeer:
         self._thread.start()
         return self
 
+    def join(self) -> None:
+        """Wait until all is played."""
+        self._thread.join(PATIENCE * 2)
+        assert not self._thread.is_alive(), "the scripted peer did not end"
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -209,9 +214,8 @@ class ScriptedPeer:
         except OSError as problem:
             if problem.errno not in (errno.ENOTCONN, errno.EBADF):
                 raise
-        self._thread.join(PATIENCE * 2)
+        self.join()
         self._listener.close()
-        assert not self._thread.is_alive(), "the scripted peer did not end"
         if self._failure is not None and error is None:
             raise self._failure
 

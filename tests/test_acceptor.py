@@ -51,6 +51,14 @@ def established(**timeouts: float | None) -> Acceptor:
     return scp
 
 
+def is_idle(scp: Acceptor) -> bool:
+    return scp.is_idle
+
+
+def wants_close(scp: Acceptor) -> bool:
+    return scp.close_wanted
+
+
 def ended(scp: Acceptor) -> Ended:
     found = [event for event in scp.events() if isinstance(event, Ended)]
     assert len(found) == 1
@@ -75,12 +83,12 @@ def request(command_field: int, data_set_type: int = 0x0101) -> bytes:
 class TestTheUsualWay:
     def test_associate_echo_release(self) -> None:
         scp = connected()
-        assert scp.is_idle
+        assert is_idle(scp)
         scp.receive_data(peers.RQ, 1.0)
         (accepted,) = scp.events()
         assert isinstance(accepted, Accepted)
         assert accepted.request.calling_ae_title.strip() == "RAW-SCU"
-        assert not scp.is_idle
+        assert not is_idle(scp)
         scp.data_to_send()
         scp.receive_data(peers.echo_request(7), 2.0)
         (asked,) = scp.events()
@@ -91,10 +99,10 @@ class TestTheUsualWay:
         scp.receive_data(peers.RELEASE_REQUEST, 3.0)
         assert ended(scp) == Ended(RELEASED, "", True)
         assert scp.data_to_send() == peers.RELEASE_RESPONSE
-        assert not scp.close_wanted
-        assert scp.is_idle
+        assert not wants_close(scp)
+        assert is_idle(scp)
         scp.connection_lost(4.0)
-        assert scp.close_wanted
+        assert wants_close(scp)
         assert scp.events() == []
 
     def test_a_flood_of_echoes_in_one_read(self) -> None:
@@ -131,10 +139,10 @@ class TestRejection:
         assert isinstance(event, Rejected)
         assert event.rejection == AssociateRJ(1, 1, 7)
         assert scp.data_to_send() == peers.rejection(1, 1, 7)
-        assert not scp.close_wanted
+        assert not wants_close(scp)
         assert scp.next_timer() == 31.0
         scp.handle_timer(31.0)
-        assert scp.close_wanted
+        assert wants_close(scp)
         assert scp.events() == []
 
     def test_of_the_protocol_version(self) -> None:
@@ -162,7 +170,7 @@ class TestTimers:
         assert scp.events() == []
         scp.handle_timer(5.0)
         assert ended(scp) == Ended(ARTIM_TIMEOUT, "no association request within 5 s", False)
-        assert scp.close_wanted
+        assert wants_close(scp)
 
     def test_artim_is_not_put_off_by_dribbling(self) -> None:
         scp = connected(acse=5.0)
@@ -176,7 +184,7 @@ class TestTimers:
         scp.events()
         assert scp.next_timer() == 15.0
         scp.handle_timer(15.0)
-        assert scp.close_wanted
+        assert wants_close(scp)
         assert scp.events() == []
 
     def test_artim_after_an_abort_of_ours(self) -> None:
@@ -185,7 +193,7 @@ class TestTimers:
         scp.events()
         assert scp.next_timer() == 15.0
         scp.handle_timer(15.0)
-        assert scp.close_wanted
+        assert wants_close(scp)
 
     def test_idle(self) -> None:
         scp = established(network=50.0)
@@ -261,7 +269,7 @@ class TestWhatEndsIt:
         scp = established()
         scp.receive_data(data, 2.0)
         assert ended(scp) == Ended(ABORTED_BY_PEER, detail, True)
-        assert scp.close_wanted
+        assert wants_close(scp)
         assert scp.data_to_send() == b""
 
     @pytest.mark.parametrize("field", [field for field in COMMAND_NAMES if field != 0x0030])
@@ -350,7 +358,7 @@ class TestWhatEndsIt:
     def test_abort_before_a_request_closes(self) -> None:
         scp = connected()
         scp.receive_data(peers.abortion(0), 1.0)
-        assert scp.close_wanted
+        assert wants_close(scp)
 
 
 class TestManyPDUsAtOnce:
@@ -391,7 +399,7 @@ class TestShutDown:
         scp.shut_down(1.0)
         assert ended(scp).outcome == SHUTDOWN
         assert scp.data_to_send() == b""
-        assert scp.close_wanted
+        assert wants_close(scp)
         scp.connection_lost(2.0)
         assert scp.events() == []
 
@@ -402,7 +410,7 @@ class TestShutDown:
         assert end.outcome == SHUTDOWN
         assert end.was_associated
         assert scp.data_to_send() == ABORT_BY_USER
-        assert scp.close_wanted
+        assert wants_close(scp)
 
     @pytest.mark.parametrize("last", [peers.RELEASE_REQUEST, b"\x99", peers.abortion(0)])
     def test_after_the_end(self, last: bytes) -> None:
@@ -413,4 +421,4 @@ class TestShutDown:
         scp.shut_down(3.0)
         assert scp.events() == []
         assert scp.data_to_send() == b""
-        assert scp.close_wanted
+        assert wants_close(scp)

@@ -1,4 +1,7 @@
-"""Both clients over real sockets: the same scripted peer must give the same result; then what only the blocking one has."""
+"""Both clients over real sockets: the same scripted peer gives the same result.
+
+Then what only the blocking client has.
+"""
 
 import asyncio
 import itertools
@@ -29,6 +32,7 @@ from dcmecho.errors import (
     VerificationError,
     VerificationTimeout,
 )
+from dcmecho.pdu import PDV, PDataTF
 from dcmecho.result import VerificationResult
 from dcmecho.settings import VerificationSettings
 from peers import ScriptedPeer, close, expect, reset, send, send_bytewise, silence
@@ -140,8 +144,22 @@ ENDINGS: list[tuple[str, Script, dict[str, Any], type[VerificationError], Cause,
         causes.ABORTED,
         "associate",
     ),
-    ("tls", (expect(1), send(b"\x15\x03\x03\0\2\2\n"), close), {}, PeerProtocolError, causes.PEER_SPEAKS_TLS, "associate"),
-    ("http", (expect(1), send(b"HTTP/1.1 400 \r\n"), close), {}, PeerProtocolError, causes.PEER_SPEAKS_HTTP, "associate"),
+    (
+        "tls",
+        (expect(1), send(b"\x15\x03\x03\0\2\2\n"), close),
+        {},
+        PeerProtocolError,
+        causes.PEER_SPEAKS_TLS,
+        "associate",
+    ),
+    (
+        "http",
+        (expect(1), send(b"HTTP/1.1 400 \r\n"), close),
+        {},
+        PeerProtocolError,
+        causes.PEER_SPEAKS_HTTP,
+        "associate",
+    ),
     ("ssh", (send(b"SSH-2.0-x\r\n"), silence), {}, PeerProtocolError, causes.PEER_SPEAKS_SSH, "associate"),
     ("mail", (send(b"220 \x1b[2J\r\n"), silence), {}, PeerProtocolError, causes.NOT_DICOM, "associate"),
     ("echo-closed", (*ASSOCIATE, expect(4), close), {}, ConnectionLost, causes.CONNECTION_CLOSED, "echo"),
@@ -371,7 +389,7 @@ class TestArguments:
             verify("127.0.0.1", 104, called_ae_title="")
 
 
-FRAGMENT = peers.PDataTF((peers.PDV(1, True, False, b""),)).encode()
+FRAGMENT = PDataTF((PDV(1, True, False, b""),)).encode()
 
 
 class Endless:
@@ -447,11 +465,14 @@ class TestLastWords:
         assert caught.value.cause is causes.PEER_BUSY
 
     def test_between_two_echoes(self) -> None:
-        script = (*ASSOCIATE, *ECHO, send(peers.abortion(2, 0)), close)
-        with ScriptedPeer(*script) as peer, pytest.raises(AssociationAborted), associated(peer.port) as association:
+        with ScriptedPeer(*ASSOCIATE, *ECHO, send(peers.abortion(2, 0)), close) as peer:
+            association = associated(peer.port)
+            association.open()
             association.echo()
-            peer._thread.join(5.0)
-            association.echo()
+            peer.join()
+            with pytest.raises(AssociationAborted):
+                association.echo()
+            association.close()
 
 
 def associated(port: int, **options: Any) -> ClientAssociation:

@@ -69,7 +69,7 @@ def test_context_by_context() -> None:
             PresentationContextRQ(255, VERIFICATION, THREE),
         )
     )
-    assert [(each.context_id, each.result) for each in answer.presentation_contexts] == [(1, 3), (3, 4), (255, 0)]  # type: ignore[union-attr] # AC's
+    assert [(each.context_id, each.result) for each in answer.presentation_contexts] == [(1, 3), (3, 4), (255, 0)]
 
 
 @pytest.mark.parametrize(
@@ -88,9 +88,7 @@ def test_preference_goes_before_the_order_of_the_proposal(preferred: tuple[str, 
 
 
 def test_what_is_preferred_and_not_accepted_is_not_taken() -> None:
-    answer = accepted(
-        request(), preferred=(EXPLICIT_VR_BIG_ENDIAN,), transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,)
-    )
+    answer = accepted(request(), preferred=(EXPLICIT_VR_BIG_ENDIAN,), transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,))
     assert answer.presentation_contexts == (PresentationContextAC(1, 0, EXPLICIT_VR_LITTLE_ENDIAN),)
 
 

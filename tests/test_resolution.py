@@ -72,7 +72,7 @@ def test_resolve(host: str, version: int | None, addresses: object, limit: float
 def test_what_the_resolver_says(
     monkeypatch: pytest.MonkeyPatch, error: Exception, cause: Cause, limit: float | None
 ) -> None:
-    monkeypatch.setattr(resolution, "_is_numeric", lambda host: False)
+    monkeypatch.setattr(resolution, "is_numeric", lambda host: False)
     answers(monkeypatch, fails(error))
     with pytest.raises(ResolveError) as caught:
         resolution.resolve("pacs.example", 104, None, limit)
@@ -123,7 +123,7 @@ def test_a_resolver_that_hangs_is_left_behind(monkeypatch: pytest.MonkeyPatch) -
         is_over.wait(10)
         return []
 
-    monkeypatch.setattr(resolution, "_is_numeric", lambda host: False)
+    monkeypatch.setattr(resolution, "is_numeric", lambda host: False)
     answers(monkeypatch, answer)
     try:
         assert resolution.resolve("pacs.example", 104, None, 0.05) is None

@@ -31,6 +31,14 @@ def result() -> VerificationResult:
     return VerificationResult("peer.example", 104, "PACS", "ME")
 
 
+def is_ok(found: VerificationResult) -> bool:
+    return found.ok
+
+
+def failure_of(found: VerificationResult) -> VerificationError | None:
+    return found.failure
+
+
 def timed(*seconds: float) -> EchoStatistics:
     statistics = EchoStatistics()
     for each in seconds:
@@ -51,7 +59,9 @@ class TestStatistics:
     def test_a_first_time_of_zero_counts(self) -> None:
         assert timed(0.0, 5.0).minimum == 0.0
 
-    @pytest.mark.parametrize(("percent", "found"), [(0, 1.0), (1, 1.0), (50, 50.0), (50.5, 51.0), (99, 99.0), (100, 100.0)])
+    @pytest.mark.parametrize(
+        ("percent", "found"), [(0, 1.0), (1, 1.0), (50, 50.0), (50.5, 51.0), (99, 99.0), (100, 100.0)]
+    )
     def test_nearest_rank(self, percent: float, found: float) -> None:
         assert timed(*[float(number) for number in range(100, 0, -1)]).percentile(percent) == found
 
@@ -78,7 +88,11 @@ class TestStatistics:
 
 class TestNegotiated:
     def test_the_first_that_is_accepted_counts(self) -> None:
-        contexts = (ContextResult(1, "1.1", 3, ""), ContextResult(3, "1.1", 0, "1.2"), ContextResult(5, "1.1", 0, "1.3"))
+        contexts = (
+            ContextResult(1, "1.1", 3, ""),
+            ContextResult(3, "1.1", 0, "1.2"),
+            ContextResult(5, "1.1", 0, "1.3"),
+        )
         negotiated = Negotiated(contexts, 0, "", "")
         assert (negotiated.context_id, negotiated.transfer_syntax) == (3, "1.2")
         told = negotiated.to_dict()
@@ -109,12 +123,12 @@ class TestEchoes:
 class TestOk:
     def test_only_if_all_sent_were_answered(self) -> None:
         found = result()
-        assert not found.ok
+        assert not is_ok(found)
         found.statistics.sent = 2
         found.add_echo(EchoResult(1, 0.1))
-        assert not found.ok
+        assert not is_ok(found)
         found.add_echo(EchoResult(2, 0.1))
-        assert found.ok
+        assert is_ok(found)
         found.raise_for_failure()
         assert "ok" in repr(found)
 
@@ -122,12 +136,12 @@ class TestOk:
         found = result()
         status, timeout = EchoFailed(0x0110), VerificationTimeout(causes.ECHO_TIMEOUT, "echo", 5.0)
         found.fail(status)
-        assert found.failure is status
+        assert failure_of(found) is status
         found.fail(timeout)
-        assert found.failure is timeout
+        assert failure_of(found) is timeout
         found.fail(EchoFailed(0x0211))
         found.fail(VerificationTimeout(causes.RELEASE_TIMEOUT, "release", 5.0))
-        assert found.failure is timeout
+        assert failure_of(found) is timeout
         assert timeout.result is found
         with pytest.raises(VerificationTimeout):
             found.raise_for_failure()

@@ -35,8 +35,8 @@ def test_the_policy_is_made_of_what_was_asked() -> None:
         preferred_transfer_syntaxes=(EXPLICIT_VR_BIG_ENDIAN,),
         transfer_syntaxes=(EXPLICIT_VR_BIG_ENDIAN,),
     )
-    assert settings.policy.called_ae_titles == {"MINE"}
-    assert settings.policy.calling_ae_titles == {"A", "B"}
+    assert settings.policy.called_ae_titles == frozenset(["MINE"])
+    assert settings.policy.calling_ae_titles == frozenset(["A", "B"])
     assert settings.policy.max_pdu == 0
     assert settings.policy.preferred == settings.policy.transfer_syntaxes == (EXPLICIT_VR_BIG_ENDIAN,)
 

@@ -32,7 +32,9 @@ class TestAETitle:
     def test_good(self, title: str, found: str) -> None:
         assert check_ae_title(title) == found
 
-    @pytest.mark.parametrize("title", ["", "   ", "A" * 17, "A\\B", "A\nB", "A\x1b[2J", "A\x7f", "\u00c4", "\u202e", "\n"])
+    @pytest.mark.parametrize(
+        "title", ["", "   ", "A" * 17, "A\\B", "A\nB", "A\x1b[2J", "A\x7f", "\u00c4", "\u202e", "\n"]
+    )
     def test_bad(self, title: str) -> None:
         with pytest.raises(UsageError, match="called AE title") as caught:
             VerificationSettings(called_ae_title=title)

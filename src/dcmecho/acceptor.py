@@ -183,6 +183,7 @@ class Acceptor:
         association.receive_data(data, now)
         for event in association.events():
             if isinstance(event, MessageIndication):
+                self._message_began = None
                 self._take_message(event, now)
             else:
                 self._take(event, now)

@@ -43,6 +43,7 @@ from .fsm import (
     STA4,
     STA6,
     STA12,
+    STA13,
     TRANSPORT_CLOSED,
     TRANSPORT_CONFIRMED,
     TRANSPORT_INDICATED,
@@ -171,6 +172,8 @@ class Association:
     @property
     def is_inside_message(self) -> bool:
         """True if a PDU or a message has begun to arrive and is not complete."""
+        if self._machine.state == STA13:
+            return False
         return self._framing.is_inside_pdu or self._assembler.is_inside_message
 
     # What the caller asks for

@@ -12,7 +12,7 @@ from .errors import EchoFailed, VerificationError, VerificationTimeout
 from .requestor import Requestor, echo_text
 from .resolution import resolve
 from .result import ConnectAttempt, EchoResult, VerificationResult
-from .settings import VerificationSettings
+from .settings import VerificationSettings, check_port, check_repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RECEIVE_SIZE = 16384
+
+_LAST_READS = 64
+"""Reads before closing, so that a peer that sends without end cannot hold us."""
 
 _LAST_WORDS_WITHIN = 1.0
 """Seconds to wait for what a peer said before it closed."""
@@ -48,6 +51,7 @@ def verify(
     with `check=False` it raises none, and the result's `failure` tells. UsageError if an argument is not allowed.
     """
     association = ClientAssociation(host, port, VerificationSettings(**options))
+    check_repeat(repeat)
     try:
         association.open()
         for _ in range(repeat):
@@ -85,7 +89,7 @@ class ClientAssociation:
 
     def __init__(self, host: str, port: int, settings: VerificationSettings) -> None:
         self.host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        self.port = port
+        self.port = check_port(port)
         self.settings = settings
         self.result = VerificationResult(host, port, settings.called_ae_title, settings.calling_ae_title)
         self._socket: socket.socket | None = None
@@ -207,14 +211,15 @@ class ClientAssociation:
             connection, self._socket = self._socket, None
             try:
                 connection.settimeout(0)
-                while connection.recv(_RECEIVE_SIZE):
-                    pass
+                for _ in range(_LAST_READS):
+                    if not connection.recv(_RECEIVE_SIZE):
+                        break
             except OSError:
                 pass
             if self._tls is not None:
                 self._tls.say_goodbye(connection)
             connection.close()
-        self.result.seconds = clock() - self._began
+            self.result.seconds = clock() - self._began
 
     # The loop
 
@@ -231,14 +236,16 @@ class ClientAssociation:
         assert connection is not None
         try:
             while requestor.busy:
+                if not self._set_timeout(requestor, now):
+                    continue
                 data = requestor.data_to_send()
-                self._set_timeout(requestor, now)
                 try:
                     while data:
                         data = data[connection.send(data) :]
                         if data:
                             requestor.data_sent(now := clock())
-                            self._set_timeout(requestor, now)
+                            if not self._set_timeout(requestor, now):
+                                break
                     received = connection.recv(_RECEIVE_SIZE)
                 except TimeoutError:
                     requestor.handle_timer(now := clock())
@@ -260,13 +267,18 @@ class ClientAssociation:
             self._send_farewell(requestor)
             raise requestor.failure
 
-    def _set_timeout(self, requestor: Requestor, now: float) -> None:
+    def _set_timeout(self, requestor: Requestor, now: float) -> bool:
+        """Let the next call on the socket end when a limit is reached; False if one is, and has ended the operation."""
         timer = requestor.next_timer()
-        timeout = None if timer is None else max(timer - now, 0.001)
+        if timer is not None and timer <= now:
+            requestor.handle_timer(now)
+            return False
+        timeout = None if timer is None else timer - now
         if timeout != self._timeout:
             self._timeout = timeout
             assert self._socket is not None
             self._socket.settimeout(timeout)
+        return True
 
     def _hear_last_words(self, requestor: Requestor) -> OSError | None:
         """A write or read failed: the peer may have said why before it closed. Return the error that ended that."""

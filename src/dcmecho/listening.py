@@ -7,6 +7,7 @@ import socket
 from . import causes
 from .errors import LocalError
 from .oserrors import text
+from .settings import check_port
 
 _ATTEMPTS_FOR_FREE_PORT = 16
 
@@ -16,6 +17,7 @@ def listening_sockets(bind_address: str | None, port: int) -> list[socket.socket
 
     LocalError (cause `PORT_UNAVAILABLE`) if that cannot be. A machine without IPv6 is served with IPv4 alone.
     """
+    check_port(port, lowest=0)
     for _ in range(_ATTEMPTS_FOR_FREE_PORT):
         try:
             return _bind_all(bind_address, port)

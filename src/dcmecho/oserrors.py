@@ -1,6 +1,7 @@
 """Turns the operating system's errors into our causes. The one place that does."""
 
 import errno
+import os
 
 from . import causes
 from .errors import ConnectError
@@ -35,6 +36,8 @@ def lost_cause(error: OSError) -> "Cause":
 
 def text(error: OSError) -> str:
     """Return what the operating system says of an error, in one line."""
+    if error.errno is not None and type(error).__module__ == "builtins":
+        return os.strerror(error.errno)  # asyncio puts words of its own into `strerror`
     return error.strerror or str(error) or type(error).__name__
 
 

@@ -30,7 +30,7 @@ from .events import (
     TransportClosedIndication,
     ViolationIndication,
 )
-from .fsm import STA8, STA9, STA12
+from .fsm import STA8, STA9, STA12, STA13
 from .items import (
     CONTEXT_RESULTS,
     ImplementationClassUID,
@@ -164,9 +164,10 @@ class Requestor:
         """
         if self.busy or self.failure:
             raise LocalProtocolError("an operation is under way, or the association has ended")
-        self._message_id = self.next_message_id
+        message_id = self.next_message_id
+        self.association.send_message(self._context_id, CEchoRQ(message_id).encode())
+        self._message_id = message_id
         self._begin(ECHO, self.settings.dimse_timeout, now)
-        self.association.send_message(self._context_id, CEchoRQ(self._message_id).encode())
         self.result.statistics.sent += 1
         return self._message_id
 
@@ -174,8 +175,8 @@ class Requestor:
         """Ask for the release. LocalProtocolError if no association stands or another operation is under way."""
         if self.busy or self.failure:
             raise LocalProtocolError("an operation is under way, or the association has ended")
-        self._begin(RELEASE, self.settings.acse_timeout, now)
         self.association.send_release()
+        self._begin(RELEASE, self.settings.acse_timeout, now)
 
     def abort(self, now: float) -> None:
         """Abort, whatever is under way; nothing is waited for. Without an association nothing happens."""
@@ -196,7 +197,7 @@ class Requestor:
         """The transport connection has ended: closed by the peer, unless `cause` says otherwise."""
         self.association.receive_eof(now)
         for event in self.association.events():
-            if isinstance(event, TransportClosedIndication):
+            if isinstance(event, TransportClosedIndication) and (self.busy or event.state != STA13):
                 self._fail(ConnectionLost(cause, self.step, detail), now)
 
     def fail(self, error: "VerificationError", now: float) -> None:
@@ -357,7 +358,7 @@ class Requestor:
         self._fail(AssociationRejected(cause, rejection.result, rejection.source, rejection.reason, detail), now)
 
     def _violation_error(self, error: "RemoteProtocolError") -> PeerProtocolError:
-        if self.step == ASSOCIATE and isinstance(error, MalformedPDU) and error.excerpt:
+        if self.result.negotiated is None and isinstance(error, MalformedPDU) and error.excerpt:
             cause = _FOREIGN_PROTOCOLS.get(recognize(error.excerpt), causes.NOT_DICOM)
             return PeerProtocolError(cause, ASSOCIATE, f"it began with {readable(error.excerpt)}")
         return PeerProtocolError(causes.PROTOCOL_VIOLATION, self.step, error.text())

@@ -7,6 +7,9 @@ from .errors import ResolveError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+
     SocketAddress = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
     Address = tuple[socket.AddressFamily, SocketAddress]
 
@@ -54,21 +57,10 @@ def resolve(host: str, port: int, ip_version: int | None, limit: float | None) -
 
     The system's resolver cannot be interrupted: with a limit it works in a thread, which is left behind if it is late.
     """
-    if limit is None or _is_numeric(host):
+    if limit is None or is_numeric(host):
         return lookup(host, port, ip_version)
-    import threading
-
     outcome: list[list[Address] | ResolveError | UsageError] = []
-
-    def work() -> None:
-        try:
-            outcome.append(lookup(host, port, ip_version))
-        except (ResolveError, UsageError) as error:
-            outcome.append(error)
-
-    thread = threading.Thread(target=work, name="dcmecho-resolve", daemon=True)
-    thread.start()
-    thread.join(limit)
+    lookup_in_thread(host, port, ip_version, outcome.append).join(limit)
     if not outcome:
         return None
     if isinstance(outcome[0], list):
@@ -76,9 +68,30 @@ def resolve(host: str, port: int, ip_version: int | None, limit: float | None) -
     raise outcome[0]
 
 
-def _is_numeric(host: str) -> bool:
+def lookup_in_thread(
+    host: str,
+    port: int,
+    ip_version: int | None,
+    tell: "Callable[[list[Address] | ResolveError | UsageError], object]",
+) -> "threading.Thread":
+    """Look up a host's addresses in a thread, which calls `tell` and does not keep the process from ending."""
+    import threading
+
+    def work() -> None:
+        try:
+            tell(lookup(host, port, ip_version))
+        except (ResolveError, UsageError) as error:
+            tell(error)
+
+    thread = threading.Thread(target=work, name="dcmecho-resolve", daemon=True)
+    thread.start()
+    return thread
+
+
+def is_numeric(host: str) -> bool:
+    """Tell whether a host is an IP address, which needs no name server."""
     try:
         socket.getaddrinfo(encoded(host), None, flags=socket.AI_NUMERICHOST)
-    except OSError:
+    except (OSError, UnicodeError):
         return False
     return True

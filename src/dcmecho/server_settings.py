@@ -3,7 +3,8 @@
 from .acceptor import AcceptorTimeouts
 from .errors import UsageError
 from .negotiation import AcceptorPolicy
-from .settings import check_ae_title, check_max_pdu, check_timeout
+from .settings import check_ae_title, check_max_pdu, check_timeout, check_transfer_syntaxes
+from .text import quote
 from .uids import ACCEPTABLE_TRANSFER_SYNTAXES, MAX_ASSOCIATION_PDU, MAX_MESSAGE_LENGTH
 
 TYPE_CHECKING = False
@@ -92,13 +93,15 @@ class ServerSettings:
 
         self.ae_title = check_ae_title(ae_title)
         self.bind_address = bind_address
-        self.handler = handler or Handler()
+        self.handler = Handler() if handler is None else handler
         known = None
+        if isinstance(calling_ae_titles, str):
+            raise UsageError(f"calling_ae_titles takes several titles, not the one string {quote(calling_ae_titles)}")
         if calling_ae_titles is not None:
             known = frozenset(check_ae_title(title, "calling AE title") for title in calling_ae_titles)
         self.policy = AcceptorPolicy(
-            transfer_syntaxes=tuple(transfer_syntaxes),
-            preferred=tuple(preferred_transfer_syntaxes),
+            transfer_syntaxes=check_transfer_syntaxes(transfer_syntaxes),
+            preferred=check_transfer_syntaxes(preferred_transfer_syntaxes) if preferred_transfer_syntaxes else (),
             max_pdu=check_max_pdu(max_pdu),
             called_ae_titles=frozenset([self.ae_title]) if require_called_ae_title else None,
             calling_ae_titles=known,

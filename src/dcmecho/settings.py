@@ -12,6 +12,7 @@ from .uids import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
+    from collections.abc import Iterable
     from typing import TypedDict
 
     from .association import Observer
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
         tls: TLSConfiguration | ssl.SSLContext | None
         observer: Observer | None
 
+
+_ROOM_FOR_TRANSFER_SYNTAXES = 65535 - 4 - 4 - MAX_UID_LENGTH
+"""Bytes of a presentation context item (PS3.8 9.3.2.2) beside its id and its abstract syntax."""
 
 MIN_MAX_PDU = 4096
 MAX_MAX_PDU = 131072
@@ -73,6 +77,35 @@ def check_timeout(seconds: float | None, what: str) -> float | None:
     if seconds is not None and not 0 < seconds <= LONGEST_TIMEOUT:
         raise UsageError(f"{what} {seconds} is not a number of seconds above 0")
     return seconds
+
+
+def check_transfer_syntaxes(uids: "Iterable[str]") -> tuple[str, ...]:
+    """Return UIDs to propose. UsageError if there are none, one is no UID (PS3.5 9.1), or no item can hold them all."""
+    if isinstance(uids, str):
+        raise UsageError(f"transfer_syntaxes takes several UIDs, not the one string {quote(uids)}")
+    uids = tuple(uids)
+    if not uids:
+        raise UsageError("transfer_syntaxes is empty")
+    for uid in uids:
+        if not 0 < len(uid) <= MAX_UID_LENGTH or uid.strip("0123456789."):
+            raise UsageError(f"transfer_syntaxes holds {quote(uid)}, which is no UID")
+    if sum([len(uid) + 4 for uid in uids]) > _ROOM_FOR_TRANSFER_SYNTAXES:
+        raise UsageError(f"transfer_syntaxes holds {len(uids)} UIDs, more than a presentation context has room for")
+    return uids
+
+
+def check_port(port: int, lowest: int = 1) -> int:
+    """Return a TCP port. UsageError if it is not between `lowest` and 65535."""
+    if not lowest <= port <= 65535:
+        raise UsageError(f"port {port} is not between {lowest} and 65535")
+    return port
+
+
+def check_repeat(repeat: int) -> int:
+    """Return a number of echoes. UsageError if it is below 1."""
+    if repeat < 1:
+        raise UsageError(f"repeat {repeat} is below 1")
+    return repeat
 
 
 class VerificationSettings:
@@ -129,11 +162,7 @@ class VerificationSettings:
     ) -> None:
         self.called_ae_title = check_ae_title(called_ae_title, "called AE title")
         self.calling_ae_title = check_ae_title(calling_ae_title, "calling AE title")
-        self.transfer_syntaxes = transfer_syntaxes = tuple(transfer_syntaxes)
-        if not transfer_syntaxes or not all(
-            0 < len(uid) <= MAX_UID_LENGTH and uid.isascii() for uid in transfer_syntaxes
-        ):
-            raise UsageError("transfer_syntaxes holds no UID, or one that is empty or too long")
+        self.transfer_syntaxes = check_transfer_syntaxes(transfer_syntaxes)
         self.presentation_contexts = presentation_contexts
         if not 1 <= presentation_contexts <= MAX_PRESENTATION_CONTEXTS:
             raise UsageError(f"presentation_contexts {presentation_contexts} is not between 1 and 128")

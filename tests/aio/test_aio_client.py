@@ -19,6 +19,7 @@ from dcmecho.errors import (
     LocalProtocolError,
     VerificationError,
 )
+from dcmecho.pdu import PDV, PDataTF
 from peers import ScriptedPeer, close, expect, send, silence
 
 ASSOCIATE = (expect(peers.ASSOCIATE_RQ), send(peers.AC))
@@ -247,7 +248,7 @@ def count_pdus(data: bytes) -> int:
 
 
 def test_a_message_that_never_ends_does_not_hold_up_the_deadline() -> None:
-    endless = peers.PDataTF((peers.PDV(1, True, False, b""),)).encode()
+    endless = PDataTF((PDV(1, True, False, b""),)).encode()
     with ScriptedPeer(*ASSOCIATE, expect(4), peers.flood(endless)) as peer:
         result = asyncio.run(aio.verify("127.0.0.1", peer.port, deadline=0.3, check=False))
     assert result.failure is not None
@@ -284,5 +285,8 @@ def test_the_scope_of_a_link_local_address_is_kept(monkeypatch: pytest.MonkeyPat
 
 def test_uvloop_too() -> None:
     uvloop = pytest.importorskip("uvloop")
-    with dcmecho.serve(bind_address="127.0.0.1") as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        dcmecho.serve(bind_address="127.0.0.1") as server,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
         assert runner.run(aio.verify("127.0.0.1", server.port, repeat=3)).ok

@@ -5,11 +5,11 @@ import socket
 
 from dcmecho import causes, oserrors
 from dcmecho.causes import CONNECT, RESOLVE, TLS
-from dcmecho.errors import EchoFailed, ResolveError, VerificationError, VerificationTimeout
+from dcmecho.errors import EchoFailed, ResolveError, UsageError, VerificationError, VerificationTimeout
 from dcmecho.requestor import Requestor, echo_text
-from dcmecho.resolution import FAMILIES, arrange, encoded, resolve_error
+from dcmecho.resolution import is_numeric, lookup, lookup_in_thread
 from dcmecho.result import ConnectAttempt, EchoResult, VerificationResult
-from dcmecho.settings import VerificationSettings
+from dcmecho.settings import VerificationSettings, check_port, check_repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ async def verify(
 ) -> VerificationResult:
     """Verify a peer: connect, associate, echo, release. See `dcmecho.verify`, whose twin this is."""
     association = AsyncClientAssociation(host, port, VerificationSettings(**options))
+    check_repeat(repeat)
     try:
         await association.open()
         for _ in range(repeat):
@@ -65,7 +66,7 @@ class AsyncClientAssociation:
 
     def __init__(self, host: str, port: int, settings: VerificationSettings) -> None:
         self.host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-        self.port = port
+        self.port = check_port(port)
         self.settings = settings
         self.result = VerificationResult(host, port, settings.called_ae_title, settings.calling_ae_title)
         self._protocol: _ClientProtocol | None = None
@@ -158,7 +159,6 @@ class AsyncClientAssociation:
         if self._protocol is not None:
             self._protocol.close()
             self._protocol = None
-        if self._began:
             self.result.seconds = asyncio.get_running_loop().time() - self._began
 
     def _remaining(self, step: str, limit: float | None) -> float | None:
@@ -174,20 +174,31 @@ class AsyncClientAssociation:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            async with asyncio.timeout(self._remaining(RESOLVE, None)):
-                found = await loop.getaddrinfo(
-                    encoded(self.host), self.port, family=FAMILIES[self.settings.ip_version], type=socket.SOCK_STREAM
-                )
+            limit = self._remaining(RESOLVE, None)
+            if is_numeric(self.host):
+                return lookup(self.host, self.port, self.settings.ip_version)
+            found: asyncio.Future[list[Address] | ResolveError | UsageError] = loop.create_future()
+
+            def tell(outcome: "list[Address] | ResolveError | UsageError") -> None:
+                if not found.done():
+                    found.set_result(outcome)
+
+            # Not the loop's executor: its end waits for a name server that does not answer.
+            lookup_in_thread(
+                self.host,
+                self.port,
+                self.settings.ip_version,
+                lambda outcome: None if loop.is_closed() else loop.call_soon_threadsafe(tell, outcome),
+            )
+            async with asyncio.timeout(limit):
+                outcome = await found
         except TimeoutError:
             raise VerificationTimeout(causes.DEADLINE_EXCEEDED, RESOLVE, self.settings.deadline or 0.0) from None
-        except (OSError, UnicodeError) as error:
-            raise resolve_error(self.host, error) from None
         finally:
             self.result.steps[RESOLVE] = loop.time() - began
-        addresses = arrange([(family, address) for family, _, _, _, address in found])
-        if not addresses:
-            raise ResolveError(self.host)
-        return addresses
+        if isinstance(outcome, list):
+            return outcome
+        raise outcome
 
     async def _connect_any(self, addresses: "list[Address]") -> tuple[socket.socket, float]:
         """Connect the first address that answers; return when that began. ConnectError if none does."""
@@ -321,6 +332,9 @@ class _ClientProtocol(asyncio.Protocol):
             self.transport.resume_reading()
         if self._loss is not None:
             self._tell_loss(requestor, self._loss)
+        timer = requestor.next_timer()
+        if timer is not None and timer <= self._loop.time():
+            requestor.handle_timer(self._loop.time())
         if requestor.busy:
             self._arm(requestor)
             try:
