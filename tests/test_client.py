@@ -393,11 +393,15 @@ FRAGMENT = PDataTF((PDV(1, True, False, b""),)).encode()
 
 
 class Endless:
-    """Stands in for a socket on which something is there to be read at every moment, `limit` times."""
+    """Stands in for a socket on which something is there to be read at every moment, `limit` times.
 
-    def __init__(self, data: bytes, limit: int) -> None:
+    It takes `takes` bytes of what is written at a time.
+    """
+
+    def __init__(self, data: bytes, limit: int, takes: int = 1_000_000) -> None:
         self.data = data
         self.limit = limit
+        self.takes = takes
         self.reads = 0
 
     def recv(self, size: int) -> bytes:
@@ -405,7 +409,7 @@ class Endless:
         return self.data if self.reads < self.limit else b""
 
     def send(self, data: bytes) -> int:
-        return len(data)
+        return min(len(data), self.takes)
 
     def settimeout(self, seconds: float | None) -> None:
         pass
@@ -442,6 +446,20 @@ class TestLimitsHoldWhateverThePeerSends:
                     association.echo()
         assert caught.value.cause is cause
 
+    def test_a_write_that_never_ends(self) -> None:
+        """A limit that is reached in the middle of a write is not put off by yet another read."""
+        with ScriptedPeer(*ASSOCIATE, silence) as peer:
+            association = associated(peer.port, dimse_timeout=0.02)
+            association.open()
+            assert association._socket is not None
+            with association._socket:
+                endless = Endless(FRAGMENT, 5000, takes=1)
+                association._socket = endless  # type: ignore[assignment] # stands in for a socket
+                with pytest.raises(VerificationTimeout) as caught:
+                    association.echo()
+        assert caught.value.cause is causes.ECHO_TIMEOUT
+        assert endless.reads == 0
+
     def test_echoes_without_end(self) -> None:
         with dcmecho.serve(bind_address="127.0.0.1") as server:
             result = blocking("127.0.0.1", server.port, repeat=5000, deadline=0.5, check=False)
@@ -465,10 +483,12 @@ class TestLastWords:
         assert caught.value.cause is causes.PEER_BUSY
 
     def test_between_two_echoes(self) -> None:
-        with ScriptedPeer(*ASSOCIATE, *ECHO, send(peers.abortion(2, 0)), close) as peer:
+        was_answered = threading.Event()
+        with ScriptedPeer(*ASSOCIATE, *ECHO, peers.wait(was_answered), send(peers.abortion(2, 0)), close) as peer:
             association = associated(peer.port)
             association.open()
             association.echo()
+            was_answered.set()
             peer.join()
             with pytest.raises(AssociationAborted):
                 association.echo()

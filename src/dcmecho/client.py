@@ -189,7 +189,8 @@ class ClientAssociation:
         """The step that is under way, or was last (`dcmecho.causes.STEPS`)."""
         if self._requestor is not None:
             return self._requestor.step
-        return CONNECT if CONNECT in self.result.steps else RESOLVE
+        begun = [step for step in (TLS, CONNECT, RESOLVE) if step in self.result.steps]
+        return begun[0] if begun else RESOLVE
 
     @property
     def next_message_id(self) -> int:

@@ -20,6 +20,7 @@ from dcmecho.errors import (
     VerificationError,
 )
 from dcmecho.pdu import PDV, PDataTF
+from dcmecho.uids import PROPOSABLE_TRANSFER_SYNTAXES
 from peers import ScriptedPeer, close, expect, send, silence
 
 ASSOCIATE = (expect(peers.ASSOCIATE_RQ), send(peers.AC))
@@ -227,7 +228,7 @@ class TestCancellation:
         before = peers.open_descriptors()
         asyncio.run(run())
         gc.collect()
-        assert peers.open_descriptors() <= before
+        assert peers.eventually(lambda: peers.open_descriptors() <= before)
 
     def test_a_timeout_of_the_caller(self) -> None:
         async def run(port: int) -> None:
@@ -255,6 +256,30 @@ def test_a_message_that_never_ends_does_not_hold_up_the_deadline() -> None:
     assert result.failure.cause is causes.DEADLINE_EXCEEDED
 
 
+def test_a_peer_that_does_not_read_does_not_hold_the_connection_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be written is given up when the association is closed after a failure."""
+
+    class Small(socket.socket):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+
+    async def run(port: int) -> None:
+        before = peers.open_descriptors()
+        request = {"presentation_contexts": 128, "transfer_syntaxes": PROPOSABLE_TRANSFER_SYNTAXES}
+        result = await aio.verify("127.0.0.1", port, deadline=0.2, check=False, **request)  # type: ignore[arg-type] # a table
+        assert result.failure is not None
+        assert result.failure.cause is causes.DEADLINE_EXCEEDED
+        await until(lambda: peers.open_descriptors() <= before)
+
+    monkeypatch.setattr(socket, "socket", Small)
+    with Small() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        asyncio.run(run(listener.getsockname()[1]))
+
+
 def test_a_hundred_at_once() -> None:
     async def run(port: int) -> None:
         results = await asyncio.gather(*[aio.verify("127.0.0.1", port, repeat=3) for _ in range(100)])
@@ -271,13 +296,11 @@ def test_the_scope_of_a_link_local_address_is_kept(monkeypatch: pytest.MonkeyPat
     asked: list[Any] = []
 
     class Loop(asyncio.SelectorEventLoop):
-        async def getaddrinfo(self, host: Any, port: Any, **options: Any) -> Any:
-            return found
-
         async def sock_connect(self, sock: socket.socket, address: Any) -> None:
             asked.append(address)
             raise ConnectionRefusedError
 
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with asyncio.Runner(loop_factory=Loop) as runner, pytest.raises(ConnectError):
         runner.run(aio.verify("fe80::1%eth7", 104))
     assert asked == [("fe80::1", 104, 0, 7)]

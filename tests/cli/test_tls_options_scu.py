@@ -310,6 +310,12 @@ def test_directory_of_authorities(pki: Factory, echoscu: Echoscu, tmp_path: Path
         assert echoscu(*words, LOOPBACK, server.port).code == 0
 
 
+def test_a_directory_on_a_line_written_for_dcmtk(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
+    words = ["+tls", pki.client.key_file(der=True), pki.client.der_file, "+cd", hashed(pki, tmp_path, der=True)]
+    with serving(pki) as server:
+        assert echoscu(*words, "-der", LOOPBACK, server.port).code == 0
+
+
 @pytest.mark.parametrize("der", [False, True])
 def test_revocation_list_in_a_directory(pki: Factory, echoscu: Echoscu, tmp_path: Path, der: bool) -> None:
     folder = hashed(pki, tmp_path, der=der, crl=pki.root.crl(pki.server, der=der))

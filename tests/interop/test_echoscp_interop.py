@@ -65,9 +65,7 @@ def test_dcmtk_with_a_service_we_do_not_have(server: tuple[Program, int]) -> Non
     program.wait_for("Association ")
 
 
-@pytest.mark.parametrize(
-    "words", [[], ["--repeat", "5"], ["-xe"], ["-xb"], ["-xi"], ["-pdu", "0"], ["-ppc", "128"]], ids=" ".join
-)
+@pytest.mark.parametrize("words", [[], ["--repeat", "5"], ["-xe"], ["-xb"], ["-xi"], ["-pdu", "0"]], ids=" ".join)
 def test_pynetdicom(server: tuple[Program, int], words: list[str]) -> None:
     program, port = server
     ok(run([*need_pynetdicom(), "echoscu", "-aec", "OURS", *words, LOOPBACK, port]))
@@ -98,9 +96,11 @@ def send(method: str, url: str, body: object) -> None:
 
 
 def test_gdcm(server: tuple[Program, int]) -> None:
+    """gdcmscu 3.0.21 aborts itself when all is done, whatever the server is: its exit code tells nothing."""
     program, port = server
-    ok(run([need("gdcmscu"), "--echo", "--call", "OURS", LOOPBACK, port]))
+    run([need("gdcmscu"), "--echo", "--call", "OURS", LOOPBACK, port])
     served(program)
+    assert 'called AE title "OURS", GDCM' in program.errors
 
 
 def test_odil(server: tuple[Program, int]) -> None:

@@ -46,9 +46,23 @@ def test_many_echoes(server: Peer) -> None:
     assert (outcome.code, outcome.errors) == (0, "")
 
 
-def test_all_that_can_be_proposed(server: Peer) -> None:
-    outcome = echoscu(server, "-pts", 53, "-ppc", 128)
+DCMTK_TRANSFER_SYNTAXES = 50
+"""Servers made with DCMTK, Orthanc among them, never answer a presentation context with more transfer syntaxes."""
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_all_that_can_be_proposed(request: pytest.FixtureRequest, name: str) -> None:
+    server: Peer = request.getfixturevalue(name)
+    count = 53 if name in ("pynetdicom_echoscp", "odil_echoscp") else DCMTK_TRANSFER_SYNTAXES
+    outcome = echoscu(server, "-pts", count, "-ppc", 128)
     assert (outcome.code, outcome.errors) == (0, "")
+
+
+def test_dcmtk_never_answers_more_transfer_syntaxes(stock_storescp: Peer) -> None:
+    outcome = echoscu(stock_storescp, "-pts", DCMTK_TRANSFER_SYNTAXES + 1, "-ta", 0.5)
+    assert outcome.code == 1
+    assert outcome.errors.startswith("F: Association failed: the peer accepted the connection and then said nothing")
+    assert echoscu(stock_storescp).code == 0
 
 
 @pytest.mark.parametrize("words", [["-xe"], ["-xb"], ["-xi"], ["-pdu", "4096"], ["-pdu", "0"], ["-pdu", "131072"]])

@@ -319,7 +319,7 @@ class _ClientProtocol(asyncio.Protocol):
             await self._wait()
         if self._loss is not None and not layer.is_established:
             reset = ConnectionResetError() if isinstance(self._loss, _Closed) else self._loss
-            raise tls.failed(reset, layer.connection) from self._loss
+            raise tls.failed(reset, layer.connection, peer_bytes=layer.first_bytes) from self._loss
         return tls.finished(layer.connection)
 
     async def run(self, requestor: Requestor) -> None:

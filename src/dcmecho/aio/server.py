@@ -8,7 +8,16 @@ import inspect
 import socket
 
 from dcmecho import oserrors
-from dcmecho.acceptor import TLS_FAILED, Accepted, Acceptor, EchoRequested, Ended, Rejected
+from dcmecho.acceptor import (
+    ARTIM_TIMEOUT,
+    RELEASED,
+    TLS_FAILED,
+    Accepted,
+    Acceptor,
+    EchoRequested,
+    Ended,
+    Rejected,
+)
 from dcmecho.dimse import CEchoRSP
 from dcmecho.errors import VerificationError
 from dcmecho.handler import EchoStatus, Peer
@@ -99,7 +108,8 @@ class EchoServer:
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until no connection is left; False if that takes longer."""
-        self._nobody_left = asyncio.Event()
+        if self._nobody_left is None:
+            self._nobody_left = asyncio.Event()
         self._tell_if_nobody_left()
         try:
             async with asyncio.timeout(seconds):
@@ -285,9 +295,9 @@ class Connection(asyncio.Protocol):
         """The transport connection has ended. Where TLS had begun and not come to its end, that is a failure of TLS."""
         now = self._loop.time()
         tls, layer = self._tls, self._layer
-        if tls is not None and layer is not None and layer.has_begun and not layer.is_established:
+        if tls is not None and layer is not None and layer.first_bytes and not layer.is_established:
             reset = error if isinstance(error, OSError) else ConnectionResetError()
-            self._acceptor.give_up(TLS_FAILED, _tls_text(tls.failed(reset, layer.connection)), now)
+            self._acceptor.give_up(TLS_FAILED, _tls_text(_failure(tls, layer, reset)), now)
         else:
             self._acceptor.connection_lost(now, oserrors.text(error) if isinstance(error, OSError) else "")
 
@@ -302,7 +312,7 @@ class Connection(asyncio.Protocol):
             if layer.is_established and not was_established:
                 self.peer = Peer(self.peer.address, self.peer.port, tls=tls.finished(layer.connection))
         except (OSError, VerificationError) as error:
-            failure = error if isinstance(error, VerificationError) else tls.failed(error, layer.connection)
+            failure = error if isinstance(error, VerificationError) else _failure(tls, layer, error)
             self._acceptor.give_up(TLS_FAILED, _tls_text(failure), self._loop.time())
             self._is_over = True
         ours = layer.data_to_send()
@@ -342,12 +352,15 @@ class Connection(asyncio.Protocol):
                 self._ended(event)
 
     def _ended(self, event: Ended) -> None:
-        if event.outcome == "released":
+        detail = event.detail
+        if event.outcome == ARTIM_TIMEOUT and self._layer is not None and not self._layer.is_established:
+            detail = "the TLS handshake did not end in time"
+        if event.outcome == RELEASED:
             self._tell("released", self.peer)
         elif event.was_associated:
-            self._tell("aborted", self.peer, event.outcome, event.detail)
+            self._tell("aborted", self.peer, event.outcome, detail)
         else:
-            self._tell("dropped", self.peer, event.outcome, event.detail)
+            self._tell("dropped", self.peer, event.outcome, detail)
 
     def _answer(self, request: EchoRequested) -> None:
         try:
@@ -403,6 +416,10 @@ class Connection(asyncio.Protocol):
             {"message": f"dcmecho: handler method {name!r} failed", "exception": error, "protocol": self}
         )
         return PROCESSING_FAILURE
+
+
+def _failure(tls: "WireTLS", layer: "TLSLayer", error: OSError) -> VerificationError:
+    return tls.failed(error, layer.connection, peer_bytes=layer.first_bytes)
 
 
 def _tls_text(failure: VerificationError) -> str:

@@ -1,5 +1,6 @@
 """What both commands do alike, from the words of the command line to the exit code."""
 
+import os
 import sys
 
 from dcmecho.errors import UsageError
@@ -9,11 +10,14 @@ from .grammar import Arguments, parse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from .options import Command
 
 
 def understand(command: "Command", words: "list[str] | None") -> Arguments | int:
     """Return what a command line says, or the exit code if that was all: it is wrong, or asked for help."""
+    _fill_standard_descriptors()
     try:
         arguments = parse(command, sys.argv[1:] if words is None else words)
         if arguments.request is None:
@@ -27,6 +31,15 @@ def understand(command: "Command", words: "list[str] | None") -> Arguments | int
         say(f"Try '{command.name} --help'.", sys.stderr)
         return exit_codes.USAGE
     return answer(arguments)
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what is closed of the descriptors 0 to 2: a socket that got such a number would be taken for a terminal."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
 
 
 def answer(arguments: Arguments) -> int:
@@ -43,10 +56,12 @@ def answer(arguments: Arguments) -> int:
     return exit_codes.OK if say(text.rstrip("\n"), sys.stdout) else exit_codes.OUTPUT_UNWRITABLE
 
 
-def say(text: str, stream: object) -> bool:
+def say(text: str, stream: "TextIO | None") -> bool:
     """Print a line; False if nobody takes it."""
+    if stream is None:  # print() would take standard output instead
+        return False
     try:
-        print(text, file=stream, flush=True)  # type: ignore[call-overload]  # sys.stdout may be None, as print knows
+        print(text, file=stream, flush=True)
     except (OSError, ValueError):
         silence()
         return False
@@ -55,8 +70,6 @@ def say(text: str, stream: object) -> bool:
 
 def silence() -> None:
     """Nobody reads standard output any more: keep Python from complaining of it when it ends."""
-    import os
-
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):

@@ -168,7 +168,8 @@ class _Run:
             log.warn(escape(warning), SECURITY)
         if negotiated is None or not log.is_enabled(INFO):
             return
-        limit = max(negotiated.peer_max_pdu - _NOT_DATA_OF_A_PDU, 0) or "unlimited"
+        maximum = negotiated.peer_max_pdu
+        limit = max(maximum - _NOT_DATA_OF_A_PDU, 0) if maximum else "unlimited"
         log.info(f"Association Accepted (Max Send PDV: {limit})")
         if self._result.tls is not None:
             from .tls_text import details_lines

@@ -60,7 +60,7 @@ class Log:
         try:
             sys.stderr.write("".join([f"{letter}: {line}\n" for line in text.split("\n")]))
             sys.stderr.flush()
-        except (OSError, ValueError):
+        except (OSError, ValueError, AttributeError):  # full, closed, or never there
             self.level = FATAL + 1  # nobody reads what we say: the exit code still tells
 
     def fatal(self, text: str) -> None:

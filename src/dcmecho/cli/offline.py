@@ -6,10 +6,10 @@ from dcmecho.text import escape, quote
 from dcmecho.tls.certificate import date_text
 from dcmecho.tls.offline import check_root, verify_certificate
 
-from . import exit_codes, rules
+from . import exit_codes
 from .common import say
 from .log import SECURITY, Log
-from .tls_setup import configuration
+from .tls_setup import configuration, files
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def check_offline(arguments: "Arguments", log: Log) -> int:
     """Do what `+vc` and `+rc` ask; print each result; return the exit code."""
     settings = configuration(arguments)
     passed = True
-    for path, form in rules.files(arguments, "verify_cert"):
+    for path, form in files(arguments, "verify_cert"):
         passed &= _tell(verify_certificate(path, settings, form), "is accepted", log)
-    for path, form in rules.files(arguments, "is_root_cert"):
+    for path, form in files(arguments, "is_root_cert"):
         passed &= _tell(check_root(path, settings, form), "is a self-signed root CA certificate", log)
     return exit_codes.OK if passed else exit_codes.INPUT_INVALID
 

@@ -37,6 +37,7 @@ ECHOSCP = Command(
                 "reject peers with another title than this (may be repeated)",
                 values="TITLE",
                 convert=check_ae_title,
+                default=(),
                 collects=True,
             ),
             Option(

@@ -18,7 +18,7 @@ _SNIFFED = 64
 
 def configuration(arguments: "Arguments") -> TLSConfiguration:
     """Return the configuration that the options ask for. UsageError if they make no sense together."""
-    own = _files(arguments, "key_and_certificate")
+    own = files(arguments, "key_and_certificate")
     (key, key_format), (certificate, certificate_format) = own or ((None, PEM), (None, PEM))
     is_client = arguments.command.name == "echoscu"
     crl_check = "chain" if arguments.flag("crl_chain") else "leaf" if arguments.flag("crl_leaf") else "none"
@@ -29,9 +29,9 @@ def configuration(arguments: "Arguments") -> TLSConfiguration:
         key_format=key_format,
         certificate_format=certificate_format,
         password=_password(arguments, key),
-        ca_files=_files(arguments, "ca_files"),
-        ca_directories=rules.files(arguments, "ca_directories"),
-        crl_files=_files(arguments, "crl_files"),
+        ca_files=files(arguments, "ca_files"),
+        ca_directories=files(arguments, "ca_directories"),
+        crl_files=files(arguments, "crl_files"),
         crl_check=crl_check,
         peer_authentication=arguments.text("peer_certificate"),
         ciphers=arguments.all("ciphers"),
@@ -60,7 +60,7 @@ def seed(arguments: "Arguments", log: Log) -> None:
             log.warn(str(error), SECURITY)
 
 
-def _files(arguments: "Arguments", key: str) -> tuple[tuple[str, str], ...]:
+def files(arguments: "Arguments", key: str) -> tuple[tuple[str, str], ...]:
     """The files of a key with their formats.
 
     DCMTK lets the last `-pem` or `-der` decide for all files, ours for those that follow. So that a line written for
@@ -69,7 +69,21 @@ def _files(arguments: "Arguments", key: str) -> tuple[tuple[str, str], ...]:
     found = rules.files(arguments, key)
     if not arguments.given("file_format"):
         return found
+    if key == "ca_directories":
+        return tuple([(path, _format_in(path) or stated) for path, stated in found])
     return tuple([(path, _format_of(path) or stated) for path, stated in found])
+
+
+def _format_in(directory: str) -> str | None:
+    """The format of the first certificate of a directory, if there is one."""
+    from dcmecho.errors import LocalError
+    from dcmecho.tls.files import hashed_files
+
+    try:
+        certificates, _ = hashed_files(directory)
+    except LocalError:
+        return None  # opening it for use tells why
+    return _format_of(certificates[0]) if certificates else None
 
 
 def _format_of(path: str) -> str | None:
@@ -87,15 +101,31 @@ def _password(arguments: "Arguments", key: str | None) -> "str | Callable[[], st
     given = arguments.optional_text("key_password")
     if given is not None or key is None:
         return given
-    return lambda: _ask(key)
+    answers: list[str] = []
+
+    def ask_once() -> str:
+        """A key that is loaded again, on SIGHUP, is not asked for again."""
+        if not answers:
+            answers.append(_ask(key))
+        return answers[0]
+
+    return ask_once
 
 
 def _ask(key: str) -> str:
-    """Ask for the password of a key: on the terminal if there is one, else a line of standard input."""
-    if sys.stdin is not None and not sys.stdin.isatty():
+    """Ask for the password of a key: on the terminal if there is one, else a line of standard input.
+
+    An empty password, which opens no key, where neither gives one.
+    """
+    if sys.stdin is None:
+        return ""
+    if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     from getpass import getpass
 
     from dcmecho.text import escape
 
-    return getpass(f"Password of the private key {escape(key)}: ")
+    try:
+        return getpass(f"Password of the private key {escape(key)}: ")
+    except (EOFError, OSError):
+        return ""

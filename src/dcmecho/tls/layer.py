@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .wire import WireTLS
 
 _READ_SIZE = 65536
+_FIRST_BYTES = 64
 
 
 class TLSLayer:
@@ -19,7 +20,7 @@ class TLSLayer:
     the alert for the peer.
     """
 
-    __slots__ = ("_incoming", "_outgoing", "connection", "has_begun", "has_peer_closed", "is_established")
+    __slots__ = ("_incoming", "_outgoing", "connection", "first_bytes", "has_peer_closed", "is_established")
 
     def __init__(self, tls: "WireTLS", server_name: str | None = None) -> None:
         self._incoming = ssl.MemoryBIO()
@@ -27,8 +28,8 @@ class TLSLayer:
         self.connection = tls.context.wrap_bio(
             self._incoming, self._outgoing, server_side=tls.role == "server", server_hostname=server_name
         )
-        self.has_begun = False
-        """True once the peer has sent anything."""
+        self.first_bytes = b""
+        """How the first that came from the peer began; empty before."""
         self.is_established = False
         """True once the handshake has ended well."""
         self.has_peer_closed = False
@@ -40,7 +41,7 @@ class TLSLayer:
 
     def receive(self, data: bytes) -> bytes:
         """Take bytes from the transport; return the plain bytes that are complete."""
-        self.has_begun = True
+        self.first_bytes = self.first_bytes or data[:_FIRST_BYTES]
         self._incoming.write(data)
         if not self.is_established:
             self._shake()

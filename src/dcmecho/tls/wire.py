@@ -80,9 +80,12 @@ class WireTLS:
         problem: OSError,
         connection: "ssl.SSLSocket | ssl.SSLObject | None" = None,
         step: str = causes.TLS,
+        peer_bytes: bytes = b"",
     ) -> "TLSError":
-        """Return why a handshake failed, or what followed it at once."""
-        return handshake_failure(problem, self.configuration, connection=connection, role=self.role, step=step)
+        """Return why a handshake failed, or what followed it at once. `peer_bytes` are the first that came, if known."""
+        return handshake_failure(
+            problem, self.configuration, peer_bytes=peer_bytes, connection=connection, role=self.role, step=step
+        )
 
 
 def client(tls: TLSConfiguration | ssl.SSLContext) -> WireTLS:
