@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import client, codec, imports, load, server, startup
+from . import client, codec, imports, load, server, startup, tls
 
 BENCHMARKS = (
     *startup.BENCHMARKS,
     *client.BENCHMARKS,
+    *tls.BENCHMARKS,
     *server.BENCHMARKS,
     *load.BENCHMARKS,
     *codec.BENCHMARKS,

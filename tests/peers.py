@@ -11,7 +11,7 @@ import struct
 import threading
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from dcmecho.dimse import CEchoRQ, CEchoRSP
 from dcmecho.items import (
@@ -70,6 +70,15 @@ def context_answer(result: int) -> bytes:
     """An A-ASSOCIATE-AC that gives the one proposed context this result."""
     answers = (PresentationContextAC(1, result, IMPLICIT_VR_LITTLE_ENDIAN),)
     return AssociateAC("ANY-SCP", "ECHOSCU", answers, (MaximumLength(16384),)).encode()
+
+
+class SmallSocket(socket.socket):
+    """Has the smallest buffers that the system gives, so that little can be written to one that is not read."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
 
 
 class Closed(Exception):

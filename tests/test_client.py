@@ -4,6 +4,7 @@ Then what only the blocking client has.
 """
 
 import asyncio
+import gc
 import itertools
 import json
 import re
@@ -35,6 +36,7 @@ from dcmecho.errors import (
 from dcmecho.pdu import PDV, PDataTF
 from dcmecho.result import VerificationResult
 from dcmecho.settings import VerificationSettings
+from dcmecho.uids import PROPOSABLE_TRANSFER_SYNTAXES
 from peers import ScriptedPeer, close, expect, reset, send, send_bytewise, silence
 
 Verify = Callable[..., VerificationResult]
@@ -468,6 +470,29 @@ class TestLimitsHoldWhateverThePeerSends:
         assert result.statistics.answered < 5000
 
 
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        ({"socket_timeout": 0.1}, causes.NO_PROGRESS),
+        ({"acse_timeout": 0.1}, causes.ASSOCIATE_TIMEOUT),
+        ({"deadline": 0.2}, causes.DEADLINE_EXCEEDED),
+    ],
+    ids=str,
+)
+def test_a_peer_that_does_not_read(
+    verify: Verify, monkeypatch: pytest.MonkeyPatch, options: dict[str, float], cause: Cause
+) -> None:
+    request = {"presentation_contexts": 128, "transfer_syntaxes": PROPOSABLE_TRANSFER_SYNTAXES}
+    monkeypatch.setattr(socket, "socket", peers.SmallSocket)
+    with peers.SmallSocket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        result = verify("127.0.0.1", listener.getsockname()[1], check=False, **request, **options)
+    assert result.failure is not None
+    assert (result.failure.cause, result.failure.step) == (cause, "associate")
+    gc.collect()
+
+
 class TestLastWords:
     def test_a_peer_that_closes_without_reading(self, verify: Verify) -> None:
         """Whether the system calls it a close or a reset is a matter of chance."""
@@ -481,6 +506,28 @@ class TestLastWords:
         with ScriptedPeer(*script) as peer, pytest.raises(AssociationRejected) as caught:
             verify("127.0.0.1", peer.port, presentation_contexts=128)
         assert caught.value.cause is causes.PEER_BUSY
+
+    @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ConnectionResetError(104, "reset")])
+    @pytest.mark.parametrize(
+        ("words", "kind"), [(peers.abortion(2, 0), AssociationAborted), (b"", ConnectionLost)], ids=["abort", "nothing"]
+    )
+    def test_they_go_before_the_systems_error(
+        self, error: OSError, words: bytes, kind: type[VerificationError]
+    ) -> None:
+        class Broken(Endless):
+            def send(self, data: bytes) -> int:
+                raise error
+
+        with ScriptedPeer(*ASSOCIATE, silence) as peer:
+            association = associated(peer.port)
+            association.open()
+            assert association._socket is not None
+            with association._socket:
+                association._socket = Broken(words, 2)  # type: ignore[assignment] # stands in for a socket
+                with pytest.raises(kind) as caught:
+                    association.echo()
+        if not words:
+            assert caught.value.cause is causes.CONNECTION_RESET
 
     def test_between_two_echoes(self) -> None:
         was_answered = threading.Event()

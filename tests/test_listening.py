@@ -36,6 +36,9 @@ def test_both_families_on_one_free_port() -> None:
         found = opened(stack, None)
         assert [each.family for each in found] == [socket.AF_INET, socket.AF_INET6]
         assert len({each.getsockname()[1] for each in found}) == 1
+        for each in found:
+            each.listen()
+        assert found[1].getsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY)
 
 
 @pytest.mark.skipif(not HAS_IPV6, reason="this machine has no IPv6")

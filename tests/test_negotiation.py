@@ -87,6 +87,12 @@ def test_preference_goes_before_the_order_of_the_proposal(preferred: tuple[str, 
     assert answer.presentation_contexts == (PresentationContextAC(1, 0, chosen),)
 
 
+def test_what_is_preferred_and_not_proposed_is_not_taken() -> None:
+    asked = request(PresentationContextRQ(1, VERIFICATION, (IMPLICIT_VR_LITTLE_ENDIAN,)))
+    answer = accepted(asked, preferred=(EXPLICIT_VR_LITTLE_ENDIAN, EXPLICIT_VR_BIG_ENDIAN))
+    assert answer.presentation_contexts == (PresentationContextAC(1, 0, IMPLICIT_VR_LITTLE_ENDIAN),)
+
+
 def test_what_is_preferred_and_not_accepted_is_not_taken() -> None:
     answer = accepted(request(), preferred=(EXPLICIT_VR_BIG_ENDIAN,), transfer_syntaxes=(EXPLICIT_VR_LITTLE_ENDIAN,))
     assert answer.presentation_contexts == (PresentationContextAC(1, 0, EXPLICIT_VR_LITTLE_ENDIAN),)

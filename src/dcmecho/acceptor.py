@@ -135,10 +135,10 @@ class Acceptor:
     __slots__ = (
         "_ended",
         "_events",
+        "_is_releasing",
         "_last_heard",
         "_message_began",
         "_policy",
-        "_releases_at",
         "_timeouts",
         "_unanswered",
         "_was_associated",
@@ -170,7 +170,7 @@ class Acceptor:
         self._message_began: float | None = None
         self._was_associated = False
         self._unanswered = 0
-        self._releases_at: float | None = None
+        self._is_releasing = False
         self._ended = False
         self.association.transport_connected(now)
 
@@ -207,7 +207,7 @@ class Acceptor:
         for event in association.events():
             if isinstance(event, ArtimExpiredIndication) and event.state == STA2:
                 self._end(ARTIM_TIMEOUT, f"no association request within {timeouts.acse:g} s")
-        if association.state != STA6:
+        if association.state != STA6 or self._unanswered:
             return
         began, limit = self._message_began, timeouts.dimse
         if began is not None and limit is not None and now >= began + limit:
@@ -220,6 +220,8 @@ class Acceptor:
         association, timeouts = self.association, self._timeouts
         if association.state != STA6:
             return association.next_timer()
+        if self._unanswered:
+            return None  # it is ours to speak
         soonest = None if timeouts.network is None else self._last_heard + timeouts.network
         if self._message_began is not None and timeouts.dimse is not None:
             limit = self._message_began + timeouts.dimse
@@ -228,17 +230,20 @@ class Acceptor:
 
     # What the caller asks for
 
-    def respond(self, request: EchoRequested, response: CEchoRSP) -> None:
-        """Answer an echo request. Nothing happens if the association has ended meanwhile.
+    def respond(self, request: EchoRequested, response: CEchoRSP, now: float) -> bool:
+        """Answer an echo request; False if the association has ended meanwhile.
 
         A release that came behind the last request is agreed to after its answer.
         """
         association = self.association
-        if association.state in (STA6, STA8):
-            association.send_message(request.context_id, response.encode())
         self._unanswered -= 1
-        if self._releases_at is not None and not self._unanswered:
-            self._release(self._releases_at)
+        if association.state not in (STA6, STA8):
+            return False
+        association.send_message(request.context_id, response.encode())
+        self._last_heard = now
+        if self._is_releasing and not self._unanswered:
+            self._release(now)
+        return True
 
     def give_up(self, outcome: str, detail: str, now: float) -> None:
         """The connection is of no more use, for a reason that the caller knows; closing it is up to the caller."""
@@ -307,7 +312,7 @@ class Acceptor:
             self._rejected(event.request, event.rejection)
         elif isinstance(event, ReleaseIndication):
             if self._unanswered:
-                self._releases_at = now
+                self._is_releasing = True
             else:
                 self._release(now)
         elif isinstance(event, AbortIndication):
@@ -336,7 +341,7 @@ class Acceptor:
         self._end(outcome, detail)
 
     def _release(self, now: float) -> None:
-        self._releases_at = None
+        self._is_releasing = False
         if self.association.state == STA8:
             self.association.send_release_response(now)
             self._end(RELEASED, "")

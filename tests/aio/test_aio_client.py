@@ -259,12 +259,6 @@ def test_a_message_that_never_ends_does_not_hold_up_the_deadline() -> None:
 def test_a_peer_that_does_not_read_does_not_hold_the_connection_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be written is given up when the association is closed after a failure."""
 
-    class Small(socket.socket):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            self.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-            self.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-
     async def run(port: int) -> None:
         before = peers.open_descriptors()
         request = {"presentation_contexts": 128, "transfer_syntaxes": PROPOSABLE_TRANSFER_SYNTAXES}
@@ -273,8 +267,8 @@ def test_a_peer_that_does_not_read_does_not_hold_the_connection_for_ever(monkeyp
         assert result.failure.cause is causes.DEADLINE_EXCEEDED
         await until(lambda: peers.open_descriptors() <= before)
 
-    monkeypatch.setattr(socket, "socket", Small)
-    with Small() as listener:
+    monkeypatch.setattr(socket, "socket", peers.SmallSocket)
+    with peers.SmallSocket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         asyncio.run(run(listener.getsockname()[1]))

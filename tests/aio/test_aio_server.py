@@ -671,6 +671,18 @@ class TestClosing:
 
         asyncio.run(run())
 
+    def test_what_is_no_association_gets_no_grace(self) -> None:
+        async def run() -> None:
+            recorder = Recorder()
+            async with serving(recorder) as server:
+                with await asyncio.to_thread(RawClient, server.port):
+                    await until(lambda: server.connections)
+                    async with asyncio.timeout(peers.PATIENCE):
+                        await server.close(grace=30.0)
+            assert recorder.calls[-1] == ("dropped", "shutdown")
+
+        asyncio.run(run())
+
     def test_after_the_grace_the_rest_is_aborted(self) -> None:
         async def run() -> None:
             async with serving() as server:

@@ -259,6 +259,20 @@ def test_ctrl_c_while_the_peer_is_waited_for(script: Script) -> None:
     assert "Traceback" not in outcome.errors
 
 
+def test_a_second_ctrl_c_while_the_end_is_told(
+    echoscu: Echoscu, peer: FakePeer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(result: object) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dcmecho.cli.echoscu.statistics_lines", interrupted)
+    try:
+        outcome = echoscu("--repeat", 2, LOOPBACK, peer.port)
+    except KeyboardInterrupt:
+        pytest.fail("it ended with a traceback")
+    assert outcome.code == 130
+
+
 # Streams that are closed or full
 
 

@@ -13,7 +13,7 @@ from dcmecho.cli import echoscp, echoscu
 from programs import Outcome, call, run
 
 if TYPE_CHECKING:
-    from tls.factory import Factory
+    from tls.factory import Factory, Identity
 
 Command = Callable[..., Outcome]
 
@@ -159,14 +159,15 @@ def test_what_the_check_itself_cannot_do_without_is_not_a_failed_check(pki: Fact
     ],
 )
 def test_what_passes_and_is_still_warned_of(pki: Factory, command: Command, label: str, remark: str) -> None:
-    made = {
+    makers: dict[str, Callable[[], Identity]] = {
         "server": lambda: pki.server,
         "client": lambda: pki.client,
         "weak": lambda: pki.root.issue("weak", pki.weak_rsa),
         "sha1": lambda: pki.root.issue_hashed("sha1", pki.rsa, "sha1"),
         "intermediate": lambda: pki.intermediate,
         "soon": lambda: pki.root.issue("soon", pki.rsa, end=10),
-    }[label]()
+    }
+    made = makers[label]()
     outcome = command("+cf", pki.root.pem, "+vc", made.pem)
     assert outcome.code == 0
     assert any(line.startswith(f"{made.pem}: {remark}") for line in warnings(outcome)), outcome

@@ -81,6 +81,22 @@ def test_it_is_taken_away_once(terminal: Terminal, clock: list[float]) -> None:
     assert terminal.text == "\r\x1b[K"
 
 
+def test_it_is_taken_away_too_when_drawing_it_is_interrupted(
+    terminal: Terminal, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flush() -> None:
+        raise KeyboardInterrupt
+
+    shown = Progress(10, is_wanted=True)
+    clock[0] += 2.0
+    with monkeypatch.context() as patch:
+        patch.setattr(terminal, "flush", flush)
+        with pytest.raises(KeyboardInterrupt):
+            shown.show(5)
+    shown.clear()
+    assert terminal.text.endswith("\x1b[K\r\x1b[K")
+
+
 def test_nothing_is_drawn_where_it_is_not_wanted(terminal: Terminal, clock: list[float]) -> None:
     shown = Progress(10, is_wanted=False)
     clock[0] += 2.0

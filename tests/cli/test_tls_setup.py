@@ -109,20 +109,17 @@ def test_a_file_that_is_plainly_in_a_format_is_taken_for_it_where_formats_are_na
 # Passwords
 
 
-def ask(line: str) -> str:
+def ask(line: str) -> str | bytes:
     password = scu(line).password
     assert callable(password)
-    found: str = password()
-    return found
+    return password()
 
 
 @pytest.mark.parametrize("option", ["", "+ps", "+pw given +ps"])
 @pytest.mark.parametrize(
     ("text", "password"), [("secret\nmore\n", "secret"), ("  two words \r\n", "  two words "), ("", "")]
 )
-def test_a_line_of_standard_input(
-    monkeypatch: pytest.MonkeyPatch, option: str, text: str, password: str
-) -> None:
+def test_a_line_of_standard_input(monkeypatch: pytest.MonkeyPatch, option: str, text: str, password: str) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text))
     assert ask(f"+tls k c {option}") == password
 

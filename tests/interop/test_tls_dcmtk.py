@@ -170,7 +170,7 @@ def test_their_client_that_we_do_not_trust(pki: Factory) -> None:
     stranger = pki.other.issue("stranger", pki.other_rsa)
     with echoscp(*server_words(pki)) as (program, port):
         assert their_echoscu(port, "+tls", stranger.key_pem, stranger.pem, "+cf", pki.root.pem).code == 1
-        program.wait_for('tls-unknown-ca, the peer\'s certificate comes from an authority that is not trusted here: "')
+        program.wait_for("tls-unknown-ca, the peer's certificate comes from an authority that is not trusted here: \"")
 
 
 def test_their_client_does_not_trust_us(pki: Factory) -> None:
@@ -215,10 +215,7 @@ def test_our_command_line_runs_there_and_theirs_here(pki: Factory) -> None:
 
 @pytest.mark.parametrize("option", ["+vc", "+rc"])
 def test_offline_checks_pass_and_fail_alike(pki: Factory, option: str) -> None:
-    """DCMTK 3.6.8 brought these options; an older one has nothing to compare with."""
     theirs = need_dcmtk("echoscu")
-    if "--is-root-cert" not in run([theirs, "--help"]).output:
-        pytest.skip("this DCMTK has no offline checks")
     expired = pki.root.issue("expired", pki.rsa, begin=-9, end=-1)
     for identity in (pki.server, pki.root, pki.intermediate, expired, pki.other):
         words = ["+tla", "+cf", pki.root.pem, option, identity.pem]

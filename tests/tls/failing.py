@@ -1,4 +1,4 @@
-"""Peers that fail a TLS client, each with what the client has to make of it: one table for the commands and for Python."""
+"""Peers that fail a TLS client, each with what the client has to make of it: one table for commands and Python."""
 
 from __future__ import annotations
 

@@ -47,16 +47,14 @@ def test_a_server_waits_and_a_client_begins(ends: Ends) -> None:
     hello = ends.client.data_to_send()
     assert hello[:1] == b"\x16"
     assert ends.client.data_to_send() == b""
-    assert not ends.client.has_begun
-    assert not ends.server.has_begun
+    assert ends.client.first_bytes == ends.server.first_bytes == b""
 
 
 def test_a_handshake_and_words_both_ways(ends: Ends) -> None:
     ends.shake_hands()
     assert ends.client.is_established
     assert ends.server.is_established
-    assert ends.client.has_begun
-    assert ends.server.has_begun
+    assert ends.client.first_bytes[:2] == ends.server.first_bytes[:2] == b"\x16\x03"
     assert ends.server.receive(ends.client.send(b"request")) == b"request"
     assert ends.client.receive(ends.server.send(b"answer")) == b"answer"
     assert b"request" not in ends.client.send(b"request")
@@ -166,7 +164,8 @@ def test_a_late_refusal_comes_with_what_is_received(pki: Factory) -> None:
 def test_what_is_not_tls(ends: Ends, data: bytes) -> None:
     with pytest.raises(ssl.SSLError):
         ends.server.receive(data)
-    assert ends.server.has_begun
+    assert ends.server.first_bytes
+    assert data.startswith(ends.server.first_bytes)
     assert not ends.server.is_established
 
 

@@ -212,6 +212,6 @@ def test_goodbye_does_not_wait_and_is_no_error(pki: Factory) -> None:
                         pass
             assert done >= 2
             WireTLS.say_goodbye(ours)
-            theirs.suppress_ragged_eofs = False
+            theirs.suppress_ragged_eofs = False  # type: ignore[attr-defined]  # typeshed lacks it
             assert theirs.recv(1) == b""
             WireTLS.say_goodbye(ours)

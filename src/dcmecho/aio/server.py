@@ -4,7 +4,6 @@ It knows transports and nothing of DICOM; what is sent and received is decided i
 """
 
 import asyncio
-import inspect
 import socket
 
 from dcmecho import oserrors
@@ -26,7 +25,6 @@ from dcmecho.server_settings import ServerSettings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
     from types import TracebackType
     from typing import Self, Unpack
 
@@ -143,7 +141,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_acceptor",
-        "_answering",
+        "_deciding",
         "_handler",
         "_is_over",
         "_layer",
@@ -153,6 +151,7 @@ class Connection(asyncio.Protocol):
         "_timer_at",
         "_tls",
         "_transport",
+        "_waiting",
         "peer",
     )
 
@@ -168,7 +167,8 @@ class Connection(asyncio.Protocol):
         self._is_over = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
-        self._answering: asyncio.Task[None] | None = None
+        self._deciding: asyncio.Future[EchoStatus | int] | None = None
+        self._waiting: list[EchoRequested] = []
         self.peer = Peer("", 0)
 
     # asyncio's calls
@@ -217,8 +217,9 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._answering is not None:
-            self._answering.cancel()
+        self._waiting.clear()
+        if self._deciding is not None:
+            self._deciding.cancel()
         self._lost(exc)
         self._report(self._acceptor.events())
         self._server.forget(self)
@@ -227,7 +228,7 @@ class Connection(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._answering is None:
+        if self._deciding is None:
             self._transport.resume_reading()
 
     # The server's calls
@@ -363,31 +364,32 @@ class Connection(asyncio.Protocol):
             self._tell("dropped", self.peer, event.outcome, detail)
 
     def _answer(self, request: EchoRequested) -> None:
+        """Let the handler decide; requests are answered in their order, and nothing is read while it thinks."""
+        if self._deciding is not None:
+            self._waiting.append(request)
+            return
         try:
             status = self._handler.echo(self.peer, request.message_id)
         except Exception as error:  # noqa: BLE001 - the handler is the user's code
             status = self._failed("echo", error)
         if isinstance(status, EchoStatus | int):
             self._respond(request, status)
-        elif inspect.isawaitable(status):
+        else:
             self._transport.pause_reading()
-            previous = self._answering
-            self._answering = self._loop.create_task(self._answer_later(request, status, previous))
+            self._deciding = asyncio.ensure_future(status)
+            self._deciding.add_done_callback(lambda decided: self._decided(request, decided))
 
-    async def _answer_later(
-        self, request: EchoRequested, status: "Awaitable[EchoStatus | int]", previous: "asyncio.Task[None] | None"
-    ) -> None:
-        """Answer when the handler has decided, in the order of the requests; nothing more is read until then."""
-        if previous is not None:
-            await previous
-        found: EchoStatus | int
-        try:
-            found = await status
-        except Exception as error:  # noqa: BLE001 - the handler is the user's code
-            found = self._failed("echo", error)
-        self._respond(request, found)
-        if self._answering is asyncio.current_task():
-            self._answering = None
+    def _decided(self, request: EchoRequested, decided: "asyncio.Future[EchoStatus | int]") -> None:
+        self._deciding = None
+        if decided.cancelled():
+            status: EchoStatus | int = PROCESSING_FAILURE
+        else:
+            error = decided.exception()
+            status = decided.result() if error is None else self._failed("echo", error)
+        self._respond(request, status)
+        while self._waiting and self._deciding is None:
+            self._answer(self._waiting.pop(0))
+        if self._deciding is None:
             self._transport.resume_reading()
         self._follow_up(self._acceptor)
 
@@ -402,8 +404,8 @@ class Connection(asyncio.Protocol):
                 error_comment=status.error_comment,
                 error_id=status.error_id,
             )
-        self._acceptor.respond(request, response)
-        self._tell("echoed", self.peer, request.message_id, response.status)
+        if self._acceptor.respond(request, response, self._loop.time()):
+            self._tell("echoed", self.peer, request.message_id, response.status)
 
     def _tell(self, name: str, *arguments: object) -> None:
         try:
@@ -411,7 +413,7 @@ class Connection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - the handler is the user's code
             self._failed(name, error)
 
-    def _failed(self, name: str, error: Exception) -> int:
+    def _failed(self, name: str, error: BaseException) -> int:
         self._loop.call_exception_handler(
             {"message": f"dcmecho: handler method {name!r} failed", "exception": error, "protocol": self}
         )

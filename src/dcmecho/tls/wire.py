@@ -82,7 +82,7 @@ class WireTLS:
         step: str = causes.TLS,
         peer_bytes: bytes = b"",
     ) -> "TLSError":
-        """Return why a handshake failed, or what followed it at once. `peer_bytes` are the first that came, if known."""
+        """Return why a handshake failed, or what followed it at once. `peer_bytes` are the first that came."""
         return handshake_failure(
             problem, self.configuration, peer_bytes=peer_bytes, connection=connection, role=self.role, step=step
         )
