@@ -94,7 +94,7 @@ class TestTheUsualWay:
         (asked,) = scp.events()
         assert asked == EchoRequested(1, 7)
         assert isinstance(asked, EchoRequested)
-        scp.respond(asked, CEchoRSP(7))
+        scp.respond(asked, CEchoRSP(7), 2.5)
         assert scp.data_to_send() == peers.echo_response(7)
         scp.receive_data(peers.RELEASE_REQUEST, 3.0)
         assert ended(scp) == Ended(RELEASED, "", True)
@@ -112,13 +112,13 @@ class TestTheUsualWay:
         assert asked == [EchoRequested(1, number) for number in range(1, 1001)]
         for event in asked:
             assert isinstance(event, EchoRequested)
-            scp.respond(event, CEchoRSP(event.message_id))
+            scp.respond(event, CEchoRSP(event.message_id), 2.5)
         assert scp.data_to_send() == b"".join(peers.echo_response(number) for number in range(1, 1001))
 
     def test_an_answer_after_the_end_is_not_sent(self) -> None:
         scp = established()
         scp.receive_data(peers.abortion(0), 2.0)
-        scp.respond(EchoRequested(1, 1), CEchoRSP(1))
+        scp.respond(EchoRequested(1, 1), CEchoRSP(1), 2.5)
         assert scp.data_to_send() == b""
 
     def test_an_echo_is_answered_before_the_release_that_came_with_it(self) -> None:
@@ -127,7 +127,7 @@ class TestTheUsualWay:
         scp.receive_data(peers.echo_request(1) + peers.RELEASE_REQUEST, 2.0)
         for event in scp.events():
             if isinstance(event, EchoRequested):
-                scp.respond(event, CEchoRSP(event.message_id))
+                scp.respond(event, CEchoRSP(event.message_id), 2.5)
         assert scp.data_to_send() == peers.echo_response(1) + peers.RELEASE_RESPONSE
 
 
@@ -198,8 +198,13 @@ class TestTimers:
     def test_idle(self) -> None:
         scp = established(network=50.0)
         assert scp.next_timer() == 51.0
-        scp.receive_data(peers.echo_request(1), 40.0)
-        scp.events()
+        scp.receive_data(peers.echo_request(1), 30.0)
+        (asked,) = scp.events()
+        assert isinstance(asked, EchoRequested)
+        scp.handle_timer(85.0)
+        assert scp.events() == []
+        scp.respond(asked, CEchoRSP(1), 40.0)
+        scp.data_to_send()
         assert scp.next_timer() == 90.0
         scp.handle_timer(89.9)
         assert scp.events() == []

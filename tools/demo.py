@@ -18,7 +18,9 @@ def show(*words: str) -> None:
 
 def main() -> int:
     scp = subprocess.Popen(
-        [SCRIPTS / "echoscp", "--bind-address", "127.0.0.1", "--ae-title", "DEMO", "0"], stdout=subprocess.PIPE, text=True
+        [SCRIPTS / "echoscp", "--bind-address", "127.0.0.1", "--ae-title", "DEMO", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert scp.stdout is not None

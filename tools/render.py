@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dcmecho.causes import CAUSES
 from dcmecho.cli.help import EXAMPLES, EXIT_CODES, describe
 from dcmecho.cli.options import Command, Option
 from dcmecho.cli.table_scp import ECHOSCP
@@ -46,6 +47,24 @@ def reference(command: Command) -> str:
     return "\n".join([*lines, "```"]) + "\n"
 
 
+def causes_reference() -> str:
+    """Return the reference of the causes of failure in Markdown."""
+    lines = [
+        "<!-- Made by tools/render.py from dcmecho.causes: change that, not this. -->",
+        "# Causes of failure",
+        "",
+        "Every failure that `dcmecho` reports, as an exception, an exit code or in JSON, has one of these causes. The",
+        "names are stable: programs may compare them. `side` tells who must act, `steps` where it can happen.",
+        "",
+        "| cause | side | steps | meaning | what to try |",
+        "|---|---|---|---|---|",
+    ]
+    for cause in CAUSES.values():
+        steps = ", ".join(cause.steps)
+        lines.append(f"| `{cause.name}` | {cause.side} | {steps} | {_cell(cause.summary)} | {_cell(cause.hint)} |")
+    return "\n".join(lines) + "\n"
+
+
 def _names(option: Option) -> str:
     return " ".join([f"`{name}`" for name in option.names] + list(option.values))
 
@@ -56,7 +75,10 @@ def _cell(text: str) -> str:
 
 def rendered() -> dict[str, str]:
     """Return the text of every derived file by its path below the root of the project."""
-    files = {"share/zsh/site-functions/_echoscu": zsh_completion(COMMANDS)}
+    files = {
+        "share/zsh/site-functions/_echoscu": zsh_completion(COMMANDS),
+        "docs/reference/causes.md": causes_reference(),
+    }
     for command in COMMANDS:
         files[f"share/man/man1/{command.name}.1"] = manual_page(command)
         files[f"share/bash-completion/completions/{command.name}"] = bash_completion(command)

@@ -239,14 +239,10 @@ class ClientAssociation:
             while requestor.busy:
                 if not self._set_timeout(requestor, now):
                     continue
-                data = requestor.data_to_send()
                 try:
-                    while data:
-                        data = data[connection.send(data) :]
-                        if data:
-                            requestor.data_sent(now := clock())
-                            if not self._set_timeout(requestor, now):
-                                break
+                    data = requestor.data_to_send()
+                    if data and not self._send(requestor, data):
+                        continue
                     received = connection.recv(_RECEIVE_SIZE)
                 except TimeoutError:
                     requestor.handle_timer(now := clock())
@@ -267,6 +263,16 @@ class ClientAssociation:
         if requestor.failure is not None:
             self._send_farewell(requestor)
             raise requestor.failure
+
+    def _send(self, requestor: Requestor, data: bytes) -> bool:
+        """Write it all; False if a limit was reached, which has ended the operation."""
+        assert self._socket is not None
+        while data := data[self._socket.send(data) :]:
+            now = clock()
+            requestor.data_sent(now)
+            if not self._set_timeout(requestor, now):
+                return False
+        return True
 
     def _set_timeout(self, requestor: Requestor, now: float) -> bool:
         """Let the next call on the socket end when a limit is reached; False if one is, and has ended the operation."""

@@ -211,9 +211,7 @@ def test_many_at_once(pki: Factory) -> None:
 def test_a_task_that_is_cancelled_in_the_handshake_leaves_nothing_open(pki: Factory) -> None:
     async def run(peer: HelloPeer) -> None:
         task = asyncio.ensure_future(aio.verify(LOOPBACK, peer.port, tls=client_configuration(pki)))
-        async with asyncio.timeout(PATIENCE):
-            while not peer.hellos:
-                await asyncio.sleep(0.005)
+        assert await asyncio.to_thread(eventually, lambda: peer.hellos)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -286,6 +286,8 @@ class _ClientProtocol(asyncio.Protocol):
                 connection = self.transport.get_extra_info("socket")
                 if connection is not None:
                     connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            if not requestor.busy:
+                self.transmit(requestor)  # what comes between operations is answered at once
         if self._layer is not None and self._layer.has_peer_closed:
             self._note_loss(_Closed())
         self._look()
@@ -361,7 +363,10 @@ class _ClientProtocol(asyncio.Protocol):
         if self._layer is not None and self._layer.is_established and self._loss is None:
             self._layer.close()
             self.transport.write(self._layer.data_to_send())
-        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()  # the peer does not read: it would keep us for ever
+        else:
+            self.transport.close()
 
     # How it works
 

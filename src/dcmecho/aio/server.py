@@ -17,7 +17,7 @@ from dcmecho.acceptor import (
     Ended,
     Rejected,
 )
-from dcmecho.dimse import CEchoRSP
+from dcmecho.dimse import SUCCESS, CEchoRSP
 from dcmecho.errors import VerificationError
 from dcmecho.handler import EchoStatus, Peer
 from dcmecho.listening import listening_sockets
@@ -38,6 +38,9 @@ BACKLOG = 4096
 
 WRITE_BUFFER_LIMIT = 64 * 1024
 """Bytes that may wait for a peer that does not read; beyond it, no more is read from that peer."""
+
+_TURNS_TO_ACCEPT = 4
+"""Turns of the event loop from accepting a connection to `connection_made`."""
 
 LINGER = 2.0
 """Seconds that a peer gets to close after TLS has failed."""
@@ -70,6 +73,8 @@ class EchoServer:
         self.tls: WireTLS | None = None
         self._servers: list[asyncio.Server] = []
         self._nobody_left: asyncio.Event | None = None
+        self.is_closed = False
+        """True once `close` has been called: nobody is served any more."""
 
     async def __aenter__(self) -> "Self":
         await self.start()
@@ -83,6 +88,7 @@ class EchoServer:
     async def start(self) -> None:
         """Begin to listen. LocalError if the port cannot be had, or TLS not be set up."""
         loop = asyncio.get_running_loop()
+        self.is_closed = False
         self.load_tls()
         for listener in listening_sockets(self.settings.bind_address, self.port):
             self.port = listener.getsockname()[1]
@@ -90,9 +96,8 @@ class EchoServer:
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, give the associations that stand `grace` seconds to end, and abort the rest."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        self.is_closed = True
+        await self._stop_listening()
         for connection in list(self.connections):
             if connection.is_idle:
                 connection.shut_down()
@@ -103,6 +108,22 @@ class EchoServer:
                 for connection in list(self.connections):
                     connection.cut()
                 await self._wait(1.0)
+
+    async def _stop_listening(self) -> None:
+        """Stop accepting first, and close the listeners when what was being accepted has come to us: asyncio forgets a
+        connection, open, whose server closes in that moment."""
+        loop = asyncio.get_running_loop()
+        servers, self._servers = self._servers, []
+        for server in servers:
+            for listener in server.sockets:
+                try:
+                    loop.remove_reader(listener.fileno())
+                except NotImplementedError:  # Windows
+                    pass
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
+        for server in servers:
+            server.close()
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until no connection is left; False if that takes longer."""
@@ -144,6 +165,7 @@ class Connection(asyncio.Protocol):
         "_deciding",
         "_handler",
         "_is_over",
+        "_is_writing_paused",
         "_layer",
         "_loop",
         "_server",
@@ -165,6 +187,7 @@ class Connection(asyncio.Protocol):
         self._tls = server.tls
         self._layer: TLSLayer | None = None
         self._is_over = False
+        self._is_writing_paused = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._deciding: asyncio.Future[EchoStatus | int] | None = None
@@ -188,6 +211,9 @@ class Connection(asyncio.Protocol):
         )
         self._server.connections.add(self)
         self._tell("connected", self.peer)
+        if self._server.is_closed:  # accepted while the server was closing
+            self.shut_down()
+            return
         self._transport.set_write_buffer_limits(WRITE_BUFFER_LIMIT)
         if self._tls is not None:
             from dcmecho.tls.layer import TLSLayer
@@ -225,11 +251,12 @@ class Connection(asyncio.Protocol):
         self._server.forget(self)
 
     def pause_writing(self) -> None:
+        self._is_writing_paused = True
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._deciding is None:
-            self._transport.resume_reading()
+        self._is_writing_paused = False
+        self._read_on()
 
     # The server's calls
 
@@ -370,13 +397,14 @@ class Connection(asyncio.Protocol):
             return
         try:
             status = self._handler.echo(self.peer, request.message_id)
+            if not isinstance(status, EchoStatus | int):
+                self._deciding = asyncio.ensure_future(status)
         except Exception as error:  # noqa: BLE001 - the handler is the user's code
             status = self._failed("echo", error)
         if isinstance(status, EchoStatus | int):
             self._respond(request, status)
-        else:
+        elif self._deciding is not None:
             self._transport.pause_reading()
-            self._deciding = asyncio.ensure_future(status)
             self._deciding.add_done_callback(lambda decided: self._decided(request, decided))
 
     def _decided(self, request: EchoRequested, decided: "asyncio.Future[EchoStatus | int]") -> None:
@@ -389,21 +417,22 @@ class Connection(asyncio.Protocol):
         self._respond(request, status)
         while self._waiting and self._deciding is None:
             self._answer(self._waiting.pop(0))
-        if self._deciding is None:
-            self._transport.resume_reading()
+        self._read_on()
         self._follow_up(self._acceptor)
 
+    def _read_on(self) -> None:
+        """Read again, unless the peer does not read, or the handler is thinking."""
+        if self._deciding is None and not self._is_writing_paused:
+            self._transport.resume_reading()
+
     def _respond(self, request: EchoRequested, status: EchoStatus | int) -> None:
-        if isinstance(status, int):
-            response = CEchoRSP(request.message_id, status)
-        else:
-            response = CEchoRSP(
-                request.message_id,
-                status.status,
-                offending_elements=status.offending_elements,
-                error_comment=status.error_comment,
-                error_id=status.error_id,
-            )
+        response = CEchoRSP(request.message_id)
+        if status != SUCCESS:
+            try:
+                response = _response(request, status)
+                response.encode()
+            except Exception as error:  # noqa: BLE001 - what the user's code decided cannot be sent
+                response = CEchoRSP(request.message_id, self._failed("echo", error))
         if self._acceptor.respond(request, response, self._loop.time()):
             self._tell("echoed", self.peer, request.message_id, response.status)
 
@@ -418,6 +447,18 @@ class Connection(asyncio.Protocol):
             {"message": f"dcmecho: handler method {name!r} failed", "exception": error, "protocol": self}
         )
         return PROCESSING_FAILURE
+
+
+def _response(request: EchoRequested, status: EchoStatus | int) -> CEchoRSP:
+    if isinstance(status, int):
+        return CEchoRSP(request.message_id, status)
+    return CEchoRSP(
+        request.message_id,
+        status.status,
+        offending_elements=status.offending_elements,
+        error_comment=status.error_comment,
+        error_id=status.error_id,
+    )
 
 
 def _failure(tls: "WireTLS", layer: "TLSLayer", error: OSError) -> VerificationError:
