@@ -4,6 +4,7 @@ Then what only the blocking client has.
 """
 
 import asyncio
+import errno
 import gc
 import itertools
 import json
@@ -645,6 +646,26 @@ class TestTheBlockingLoop:
             result = blocking("127.0.0.1", peer.port)
             monkeypatch.undo()
         assert result.ok
+
+    def test_a_connection_that_the_system_gives_up_is_no_timeout_of_ours(self) -> None:
+        """ETIMEDOUT is a TimeoutError too: nobody has acknowledged what we sent, or answered the keep-alive probes."""
+
+        class GivenUp(Endless):
+            def recv(self, size: int) -> bytes:
+                self.reads += 1
+                if self.reads == 1:
+                    raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+                return b""
+
+        with ScriptedPeer(*ASSOCIATE, silence) as peer:
+            association = associated(peer.port)
+            association.open()
+            assert association._socket is not None
+            with association._socket:
+                association._socket = GivenUp(b"", 1)  # type: ignore[assignment] # stands in for a socket
+                with pytest.raises(ConnectionLost) as caught:
+                    association.echo()
+        assert caught.value.cause is causes.CONNECTION_LOST
 
     def test_closing_does_not_wait_for_a_peer_that_never_stops(self) -> None:
         endless = Endless(b"x" * 16384, 100_000)

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = (
+    "docs/reference/causes.md",
     "docs/reference/echoscp.md",
     "docs/reference/echoscu.md",
     "share/bash-completion/completions/echoscp",

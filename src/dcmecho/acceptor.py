@@ -25,6 +25,8 @@ from .record import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .association import Observer
     from .errors import RemoteProtocolError
     from .events import Event
@@ -130,7 +132,11 @@ if TYPE_CHECKING:
 
 
 class Acceptor:
-    """One association as acceptor, from the moment the transport connection stands."""
+    """One association as acceptor, from the moment the transport connection stands.
+
+    `refusal` is asked at each association request for a rejection that has nothing to do with what is requested: who
+    may associate, and how many.
+    """
 
     __slots__ = (
         "_ended",
@@ -139,6 +145,7 @@ class Acceptor:
         "_last_heard",
         "_message_began",
         "_policy",
+        "_refusal",
         "_timeouts",
         "_unanswered",
         "_was_associated",
@@ -154,8 +161,10 @@ class Acceptor:
         max_association_pdu: int,
         max_message_length: int,
         observer: "Observer | None" = None,
+        refusal: "Callable[[], AssociateRJ | None] | None" = None,
     ) -> None:
         self._policy = policy
+        self._refusal = refusal
         self._timeouts = timeouts
         self.association = Association(
             is_requestor=False,
@@ -300,7 +309,8 @@ class Acceptor:
         if isinstance(event, AssociateIndication):
             if association.state != STA3:
                 return  # what came in one piece with it has ended the association already
-            answer = negotiate(event.request, self._policy)
+            refusal = self._refusal() if self._refusal is not None else None
+            answer = refusal or negotiate(event.request, self._policy)
             if isinstance(answer, AssociateRJ):
                 association.send_reject(answer, now)
                 self._rejected(event.request, answer)

@@ -244,7 +244,9 @@ class ClientAssociation:
                     if data and not self._send(requestor, data):
                         continue
                     received = connection.recv(_RECEIVE_SIZE)
-                except TimeoutError:
+                except TimeoutError as error:
+                    if error.errno is not None:  # the system's, which has given the connection up, and not ours
+                        raise
                     requestor.handle_timer(now := clock())
                     continue
                 now = clock()

@@ -24,6 +24,9 @@ APPLICATION_CONTEXT_NOT_SUPPORTED = 2
 CALLING_AE_TITLE_NOT_RECOGNIZED = 3
 CALLED_AE_TITLE_NOT_RECOGNIZED = 7
 
+# Reason of a rejection by the service provider, presentation (PS3.8 Table 9-21)
+LOCAL_LIMIT_EXCEEDED = 2
+
 
 def implementation_version_name() -> str:
     """Ours: ``DCMECHO_`` and the version, at most 16 characters (PS3.7 D.3.3.2.3)."""

@@ -24,11 +24,11 @@ def arrange(found: "list[tuple[socket.AddressFamily, SocketAddress]]") -> "list[
     return addresses
 
 
-def resolve_error(host: str, error: OSError | UnicodeError) -> ResolveError:
-    """Turn the resolver's error into ours."""
+def resolve_error(host: str, error: OSError | UnicodeError, detail: str = "") -> ResolveError:
+    """Turn the resolver's error into ours. `detail` is for a host that is not found."""
     absent = {getattr(socket, name, None) for name in ("EAI_NONAME", "EAI_NODATA", "EAI_ADDRFAMILY", "EAI_FAMILY")}
     if isinstance(error, UnicodeError) or error.errno in absent:
-        return ResolveError(host)
+        return ResolveError(host, detail=detail)
     return ResolveError(host, causes.RESOLVE_FAILED, error.strerror or str(error))
 
 
@@ -45,7 +45,7 @@ def lookup(host: str, port: int, ip_version: int | None) -> "list[Address]":
     try:
         found = socket.getaddrinfo(name, port, FAMILIES[ip_version], socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise resolve_error(host, error) from None
+        raise resolve_error(host, error, f"no IPv{ip_version} address" if ip_version else "") from None
     addresses = arrange([(family, address) for family, _, _, _, address in found])
     if not addresses:
         raise ResolveError(host)

@@ -268,8 +268,8 @@ class VerificationResult:
             raise self.failure
 
     def fail(self, error: "VerificationError") -> None:
-        """Record a failure. One that ended the run takes the place of an echo's bad status, never the other way."""
-        if self.failure is None or isinstance(self.failure, EchoFailed):
+        """Record a failure: the first echo with a bad status, or in its place what ended the run."""
+        if self.failure is None or (isinstance(self.failure, EchoFailed) and not isinstance(error, EchoFailed)):
             self.failure = error
             error.result = self
 

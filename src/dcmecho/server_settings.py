@@ -4,13 +4,14 @@ from .acceptor import AcceptorTimeouts
 from .errors import UsageError
 from .negotiation import AcceptorPolicy
 from .settings import check_ae_title, check_max_pdu, check_timeout, check_transfer_syntaxes
-from .text import quote
+from .text import escape, quote
 from .uids import ACCEPTABLE_TRANSFER_SYNTAXES, MAX_ASSOCIATION_PDU, MAX_MESSAGE_LENGTH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Callable, Iterable
+    from ipaddress import IPv4Network, IPv6Network
     from typing import TypedDict
 
     from .association import Observer
@@ -31,10 +32,21 @@ if TYPE_CHECKING:
         acse_timeout: float
         dimse_timeout: float | None
         network_timeout: float | None
+        max_associations: int | None
+        max_associations_per_host: int | None
+        allow_from: Iterable[str] | None
         max_association_pdu: int
         max_message_length: int
+        max_pending_output: int
         tls: TLSConfiguration | ssl.SSLContext | None
         observe: Callable[[Peer], Observer | None] | None
+
+
+MAX_PENDING_OUTPUT = 64 * 1024
+"""Bytes that may wait for a peer that does not read. Ours: some 700 answers."""
+
+SMALLEST_LIMIT = 1024
+"""Bytes. Below it a limit would be in the way of what is ordinary."""
 
 
 class ServerSettings:
@@ -51,7 +63,12 @@ class ServerSettings:
         connection after a release, reject or abort.
     dimse_timeout: seconds for the rest of a message that has begun; None is unlimited.
     network_timeout: seconds that an association may be idle; None is unlimited.
+    max_associations, max_associations_per_host: how many may stand at once, in all and from one address; what is
+        beyond is rejected (transient, local limit exceeded). None is unlimited.
+    allow_from: addresses and networks (CIDR) that may associate; others are rejected (permanent, no reason given).
+        None is any.
     max_association_pdu, max_message_length: the longest A-ASSOCIATE-RQ and command set that are taken, in bytes.
+    max_pending_output: bytes that may wait for a peer that does not read; beyond it nothing more is read from it.
     tls: a `dcmecho.tls.TLSConfiguration` or an `ssl.SSLContext`; None is plain TCP.
     observe: called for each connection, returns what is to see the PDUs that cross it.
 
@@ -60,10 +77,14 @@ class ServerSettings:
 
     __slots__ = (
         "ae_title",
+        "allow_from",
         "bind_address",
         "handler",
         "max_association_pdu",
+        "max_associations",
+        "max_associations_per_host",
         "max_message_length",
+        "max_pending_output",
         "observe",
         "policy",
         "timeouts",
@@ -84,8 +105,12 @@ class ServerSettings:
         acse_timeout: float = 30.0,
         dimse_timeout: float | None = 30.0,
         network_timeout: float | None = 30.0,
+        max_associations: int | None = None,
+        max_associations_per_host: int | None = None,
+        allow_from: "Iterable[str] | None" = None,
         max_association_pdu: int = MAX_ASSOCIATION_PDU,
         max_message_length: int = MAX_MESSAGE_LENGTH,
+        max_pending_output: int = MAX_PENDING_OUTPUT,
         tls: "TLSConfiguration | ssl.SSLContext | None" = None,
         observe: "Callable[[Peer], Observer | None] | None" = None,
     ) -> None:
@@ -113,9 +138,41 @@ class ServerSettings:
             check_timeout(dimse_timeout, "dimse_timeout"),
             check_timeout(network_timeout, "network_timeout"),
         )
-        if max_association_pdu < 1024 or max_message_length < 1024:
-            raise UsageError("max_association_pdu and max_message_length must be at least 1024 bytes")
+        self.max_associations = _at_least(1, max_associations, "max_associations")
+        self.max_associations_per_host = _at_least(1, max_associations_per_host, "max_associations_per_host")
+        self.allow_from = None if allow_from is None else _networks(allow_from)
+        smallest = min(max_association_pdu, max_message_length, max_pending_output)
+        _at_least(
+            SMALLEST_LIMIT, smallest, "the smallest of max_association_pdu, max_message_length, max_pending_output"
+        )
         self.max_association_pdu = max_association_pdu
         self.max_message_length = max_message_length
+        self.max_pending_output = max_pending_output
         self.tls = tls
         self.observe = observe
+
+    def allows(self, address: str) -> bool:
+        """Tell whether a peer at an IP address may associate."""
+        if self.allow_from is None:
+            return True
+        from ipaddress import ip_address
+
+        found = ip_address(address.partition("%")[0])
+        return any(found in network for network in self.allow_from)
+
+
+def _at_least(lowest: int, value: int | None, what: str) -> int | None:
+    if value is not None and value < lowest:
+        raise UsageError(f"{what} {value} is below {lowest}")
+    return value
+
+
+def _networks(addresses: "Iterable[str]") -> "tuple[IPv4Network | IPv6Network, ...]":
+    from ipaddress import ip_network
+
+    if isinstance(addresses, str):
+        raise UsageError(f"allow_from takes several addresses, not the one string {quote(addresses)}")
+    try:
+        return tuple([ip_network(address, strict=False) for address in addresses])
+    except ValueError as error:
+        raise UsageError(f"allow_from: {escape(str(error))}") from None

@@ -13,12 +13,13 @@ import pytest
 import dcmecho
 import peers
 from dcmecho import aio, causes
-from dcmecho.aio.server import PROCESSING_FAILURE, WRITE_BUFFER_LIMIT, Connection, EchoServer
+from dcmecho.aio.connection import PROCESSING_FAILURE, Connection
+from dcmecho.aio.server import EchoServer
 from dcmecho.dimse import CommandSet
 from dcmecho.errors import EchoFailed, LocalError, UsageError, VerificationError
 from dcmecho.handler import EchoStatus, Handler, Peer
 from dcmecho.pdu import AssociateRJ
-from dcmecho.server_settings import ServerSettings
+from dcmecho.server_settings import MAX_PENDING_OUTPUT, ServerSettings
 from peers import RawClient
 
 
@@ -495,7 +496,7 @@ class TestBadClients:
                         return stuck not in server.connections
 
                     await until(is_gone)
-                    assert 0 < highest < WRITE_BUFFER_LIMIT + 4 * 256 * 1024
+                    assert 0 < highest < MAX_PENDING_OUTPUT + 4 * 256 * 1024
                 finally:
                     stop.set()
                     await worker

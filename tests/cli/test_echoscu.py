@@ -1,8 +1,8 @@
 """echoscu from end to end: what an option does on the wire."""
 
 import json
-import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -217,9 +217,9 @@ def test_an_ipv6_address_may_have_brackets(echoscu: Echoscu, host: str) -> None:
 def test_an_address_of_the_other_version_is_no_such_host(echoscu: Echoscu) -> None:
     outcome = echoscu("-i6", LOOPBACK, free_port())
     assert outcome.code == 1
-    assert outcome.lines == [
-        'F: Looking up the host failed: no such host: "127.0.0.1". Hint: check the name and the name server'
-    ]
+    assert outcome.errors.startswith(
+        'F: Looking up the host failed: no such host: "127.0.0.1" (no IPv6 address). Hint: '
+    )
 
 
 # Limits of time
@@ -240,7 +240,7 @@ def full_port() -> Iterator[int]:
             each.close()
 
 
-@pytest.mark.skipif(os.uname().sysname != "Linux", reason="elsewhere a full queue refuses")
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a full queue refuses")
 @pytest.mark.parametrize("name", ["-to", "--timeout"])
 def test_connection_timeout(echoscu: Echoscu, full_port: int, name: str) -> None:
     outcome = echoscu(name, 0.2, LOOPBACK, full_port)

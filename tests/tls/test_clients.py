@@ -391,6 +391,32 @@ def test_an_answer_in_many_small_records(pki: Factory, verify: Verify) -> None:
     assert peer.last.kinds[0] == A_ASSOCIATE_RQ
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_QUICKACK"), reason="only Linux lets a program ask for it")
+@pytest.mark.parametrize("ask", [blocking, in_asyncio])
+def test_what_tls_takes_for_itself_is_acknowledged_at_once(
+    pki: Factory, monkeypatch: pytest.MonkeyPatch, ask: Verify
+) -> None:
+    """Session tickets give no plain byte, but a stock DCMTK holds its answer back until they are acknowledged: 40 ms a
+    run, if that is left to the system."""
+    from asyncio.trsock import TransportSocket
+
+    asked: list[tuple[int, ...]] = []
+
+    def note(original: Callable[..., None]) -> Callable[..., None]:
+        def setsockopt(self: object, *words: int) -> None:
+            asked.append(words)
+            original(self, *words)
+
+        return setsockopt
+
+    for kind in (ssl.SSLSocket, TransportSocket):
+        monkeypatch.setattr(kind, "setsockopt", note(kind.setsockopt))
+
+    with TLSPeer(open_context(pki.server)) as peer:
+        assert ask(peer.port, tls=client_configuration(pki)).ok
+    assert (socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1) in asked
+
+
 def test_a_client_says_goodbye(pki: Factory, verify: Verify) -> None:
     """The closure alert tells the peer that nothing was cut off: with it, a strict reader sees an end, not an error."""
     ends: list[object] = []

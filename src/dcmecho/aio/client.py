@@ -13,6 +13,7 @@ from dcmecho.settings import VerificationSettings, check_port, check_repeat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import Any, Self, Unpack
 
@@ -184,12 +185,7 @@ class AsyncClientAssociation:
                     found.set_result(outcome)
 
             # Not the loop's executor: its end waits for a name server that does not answer.
-            lookup_in_thread(
-                self.host,
-                self.port,
-                self.settings.ip_version,
-                lambda outcome: None if loop.is_closed() else loop.call_soon_threadsafe(tell, outcome),
-            )
+            lookup_in_thread(self.host, self.port, self.settings.ip_version, lambda outcome: _post(loop, tell, outcome))
             async with asyncio.timeout(limit):
                 outcome = await found
         except TimeoutError:
@@ -249,6 +245,13 @@ class AsyncClientAssociation:
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
         finally:
             self.result.steps[TLS] = loop.time() - began
+
+
+def _post(loop: asyncio.AbstractEventLoop, tell: "Callable[[Any], None]", outcome: object) -> None:
+    try:
+        loop.call_soon_threadsafe(tell, outcome)
+    except RuntimeError:
+        pass  # the loop has been closed: nobody waits any more
 
 
 class _ClientProtocol(asyncio.Protocol):
