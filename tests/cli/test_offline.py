@@ -11,6 +11,7 @@ import pytest
 
 from dcmecho.cli import echoscp, echoscu
 from programs import Outcome, call, run
+from tls.loopback import hashed
 
 if TYPE_CHECKING:
     from tls.factory import Factory, Identity
@@ -101,9 +102,7 @@ def test_revocation_of_the_chain(pki: Factory, command: Command) -> None:
 
 
 def test_directory_of_authorities(pki: Factory, command: Command, tmp_path: Path) -> None:
-    digits = run(["openssl", "x509", "-noout", "-subject_hash", "-in", pki.root.pem]).output.strip()
-    (tmp_path / f"{digits}.0").write_bytes(pki.root.text)
-    assert command("+cd", tmp_path, "+vc", pki.server.pem).code == 0
+    assert command("+cd", hashed(pki, tmp_path), "+vc", pki.server.pem).code == 0
 
 
 @pytest.mark.parametrize("option", ["+vc", "+rc"])

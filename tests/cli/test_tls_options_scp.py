@@ -22,7 +22,7 @@ from dcmecho.cli.echoscu import main as echoscu_main
 from dcmecho.errors import VerificationError
 from dcmecho.tls import TLSConfiguration
 from programs import LOOPBACK, PATIENCE, Outcome, Program, call, command, connect, echoscp, free_port, run
-from tls.loopback import connect_tls, open_context, server_words
+from tls.loopback import connect_tls, dh_group, hashed, open_context, openssl, server_words
 from tls.pair import client_configuration
 
 if TYPE_CHECKING:
@@ -181,10 +181,8 @@ def test_a_password_is_never_shown(pki: Factory, command_line: Echoscp) -> None:
 
 
 def test_authorities_from_file_and_directory(pki: Factory, tmp_path: Path) -> None:
-    digits = run(["openssl", "x509", "-noout", "-subject_hash", "-in", pki.root.pem]).output.strip()
-    (tmp_path / f"{digits}.0").write_bytes(pki.root.text)
     stranger = pki.other.issue("stranger", pki.other_rsa)
-    words = [*server_words(pki)[:3], "+cd", tmp_path, "+cf", pki.other.pem]
+    words = [*server_words(pki)[:3], "+cd", hashed(pki, tmp_path), "+cf", pki.other.pem]
     with echoscp(*words) as (_, port):
         assert verified(port, client_configuration(pki))
         assert verified(port, client_configuration(pki, key_file=stranger.key_pem, certificate_file=stranger.pem))
@@ -281,8 +279,8 @@ def test_an_added_suite(pki: Factory, name: str) -> None:
 
 def temp_key(port: int, key: str, certificate: str) -> str:
     """Return what `openssl s_client` tells of the key exchange with a server of TLS 1.2 with DHE."""
-    words = ["openssl", "s_client", "-connect", f"{LOOPBACK}:{port}", "-tls1_2", "-cipher", "DHE:@SECLEVEL=0"]
-    found = run([*words, "-key", key, "-cert", certificate])
+    words = ["s_client", "-connect", f"{LOOPBACK}:{port}", "-tls1_2", "-cipher", "DHE:@SECLEVEL=0"]
+    found = openssl(*words, "-key", key, "-cert", certificate)
     return next((line for line in found.output.splitlines() if line.startswith("Server Temp Key: ")), found.output)
 
 
@@ -301,11 +299,10 @@ def test_the_group_of_dhe_suites(
     options: list[object] = []
     if group is not None:
         path = tmp_path / "group.pem"
-        path.write_text(GROUP_1024 if group == 1024 else "")
-        if group != 1024:
-            kind = ["-pkeyopt", f"group:ffdhe{group}"]
-            made = run(["openssl", "genpkey", "-genparam", "-algorithm", "DH", *kind, "-out", path])
-            assert made.code == 0, made
+        if group == 1024:
+            path.write_text(GROUP_1024)
+        else:
+            dh_group(group, path)
         options = ["+dp", path]
     with echoscp(*server_words(pki), profile, *options) as (program, port):
         assert temp_key(port, pki.client.key_pem, pki.client.pem) == f"Server Temp Key: DH, {bits} bits"

@@ -28,7 +28,9 @@ from tls.loopback import (
     HelloPeer,
     TLSPeer,
     client_words,
+    dh_group,
     failure_of,
+    hashed,
     json_of,
     open_context,
     server_words,
@@ -294,16 +296,6 @@ def test_a_password_from_standard_input_is_never_shown(
 # Trust and revocation
 
 
-def hashed(pki: Factory, folder: Path, *, der: bool = False, crl: str | None = None) -> Path:
-    """Return a directory with the root, and a list of it, under their hash."""
-    openssl = ["openssl", "x509", "-noout", "-subject_hash", "-in", pki.root.pem]
-    digits = run(openssl).output.strip()
-    (folder / f"{digits}.0").write_bytes(pki.root.der if der else pki.root.text)
-    if crl is not None:
-        (folder / f"{digits}.r0").write_bytes(Path(crl).read_bytes())
-    return folder
-
-
 @pytest.mark.parametrize("der", [False, True])
 def test_directory_of_authorities(pki: Factory, echoscu: Echoscu, tmp_path: Path, der: bool) -> None:
     words = [*client_words(pki)[:3], "-der" if der else "-pem", "+cd", hashed(pki, tmp_path, der=der)]
@@ -532,11 +524,7 @@ def test_lists_are_printed_whatever_else_is_asked(echoscu: Echoscu) -> None:
 @pytest.fixture(scope="module")
 def group_3072(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Diffie-Hellman group of 3072 bit (that of RFC 7919)."""
-    path = tmp_path_factory.mktemp("dh") / "group.pem"
-    openssl = ["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe3072", "-out", path]
-    made = run(openssl)
-    assert made.code == 0, made
-    return path
+    return dh_group(3072, tmp_path_factory.mktemp("dh") / "group.pem")
 
 
 def test_a_dh_file_is_only_a_servers_but_it_is_read(pki: Factory, echoscu: Echoscu, group_3072: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from programs import LOOPBACK, Outcome, command, echoscp, run
-from tls.loopback import client_words, failure_of, json_of, server_words
+from tls.loopback import client_words, dh_group, failure_of, json_of, server_words
 
 from .conftest import need_dcmtk, storescp
 
@@ -193,10 +193,7 @@ def test_their_client_with_tls_and_our_plain_server(pki: Factory) -> None:
 
 def test_their_client_meets_our_own_group(pki: Factory, tmp_path: Path) -> None:
     suite = "TLS_DHE_RSA_WITH_AES_256_CBC_SHA256"
-    group = tmp_path / "group.pem"
-    made = run(["openssl", "genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", "group:ffdhe3072", "-out", group])
-    assert made.code == 0, made
-    for options in ([], ["+dp", group]):
+    for options in ([], ["+dp", dh_group(3072, tmp_path / "group.pem")]):
         with echoscp("-v", *server_words(pki), "+pa", "+cs", suite, *options) as (program, port):
             assert their_echoscu(port, *client_words(pki), "+pa", "+cs", suite).code == 0
             program.wait_for(f"TLSv1.2, {suite}")

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import ssl
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 import dcmecho
 from dcmecho.tls.context import hello_suites
-from programs import LOOPBACK, PATIENCE, Conversation, FakePeer, echo_peer
+from programs import LOOPBACK, PATIENCE, Conversation, FakePeer, echo_peer, run
 
 from .pair import server_configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
     from programs import Outcome, Script
 
     from .factory import Factory, Identity
-
-CLIENT_HELLO = b"\x16\x03\x01"
-"""How a TLS client begins: a handshake record, TLS 1.0 in its header (RFC 8446 5.1)."""
 
 
 def client_words(pki: Factory) -> list[str]:
@@ -161,10 +161,30 @@ def failure_of(outcome: Outcome) -> tuple[str, str, str]:
     return failure["cause"], failure["step"], failure["side"]
 
 
+def openssl(*words: object) -> Outcome:
+    """Run the openssl command to its end; the test is skipped where there is none."""
+    path = shutil.which("openssl")
+    if path is None:
+        pytest.skip("the openssl command is not installed")
+    return run([path, *words])
+
+
+def hashed(pki: Factory, folder: Path, *, der: bool = False, crl: str | None = None) -> Path:
+    """Put the root, and the revocation list `crl` of it, into a directory under their hash; return it."""
+    digits = openssl("x509", "-noout", "-subject_hash", "-in", pki.root.pem).output.strip()
+    (folder / f"{digits}.0").write_bytes(pki.root.der if der else pki.root.text)
+    if crl is not None:
+        shutil.copyfile(crl, folder / f"{digits}.r0")
+    return folder
+
+
+def dh_group(bits: int, path: Path) -> Path:
+    """Write the Diffie-Hellman group of RFC 7919 with that many bits to a file."""
+    made = openssl("genpkey", "-genparam", "-algorithm", "DH", "-pkeyopt", f"group:ffdhe{bits}", "-out", path)
+    assert made.code == 0, made
+    return path
+
+
 def texts(outcome: Outcome, level: str) -> list[str]:
     """Return the lines of one level of the log, without their letter."""
     return [line[3:] for line in outcome.lines if line.startswith(f"{level}: ")]
-
-
-def words(line: Sequence[object]) -> list[str]:
-    return [str(word) for word in line]

@@ -59,7 +59,10 @@ def main(words: "list[str] | None" = None) -> int:
         return _cannot_start(error, arguments, log)
     except KeyboardInterrupt:
         return exit_codes.INTERRUPTED
-    return run.execute()
+    try:
+        return run.execute()
+    except KeyboardInterrupt:  # while the end was told
+        return exit_codes.INTERRUPTED
 
 
 def _cannot_start(error: VerificationError, arguments: "Arguments", log: Log) -> int:
@@ -204,7 +207,10 @@ class _Run:
             progress.clear()
 
     def _interrupt(self) -> None:
-        """Ctrl-C: release an association on which nothing is outstanding, abort any other."""
+        """Ctrl-C: release an association on which nothing is outstanding, abort any other. A second one is too many."""
+        import signal
+
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         step = self._association.step
         try:
             self._association.end_quickly()

@@ -28,8 +28,8 @@ class Progress:
         self._next_at = now + _EVERY
         rate = done / (now - self._began)
         left = (self._total - done) / rate
-        self._draw(f"\r{done} of {self._total} echoes, {rate:.0f}/s, {left:.0f} s left\x1b[K")
         self._is_drawn = True
+        self._draw(f"\r{done} of {self._total} echoes, {rate:.0f}/s, {left:.0f} s left\x1b[K")
 
     def clear(self) -> None:
         """Take the line away."""
