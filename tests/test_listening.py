@@ -75,11 +75,11 @@ def test_a_port_that_is_taken_for_one_family() -> None:
 def test_a_free_port_is_sought_again_if_the_other_family_has_it_not(monkeypatch: pytest.MonkeyPatch) -> None:
     bind, tried = listening._bind, []
 
-    def refuse_once(family: int, address: str, port: int) -> socket.socket:
-        tried.append(port)
+    def refuse_once(family: int, address: tuple[object, ...], reuse_port: bool) -> socket.socket:
+        tried.append(address[1])
         if len(tried) == 2:
             raise OSError(errno.EADDRINUSE, "taken")
-        return bind(family, address, port)
+        return bind(family, address, reuse_port)
 
     monkeypatch.setattr(listening, "_bind", refuse_once)
     with ExitStack() as stack:
@@ -92,10 +92,10 @@ def test_a_free_port_is_sought_again_if_the_other_family_has_it_not(monkeypatch:
 def test_without_ipv6_there_is_ipv4(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     bind = listening._bind
 
-    def only_ipv4(family: int, address: str, port: int) -> socket.socket:
+    def only_ipv4(family: int, address: tuple[object, ...], reuse_port: bool) -> socket.socket:
         if family == socket.AF_INET6:
             raise OSError(number, "no IPv6")
-        return bind(family, address, port)
+        return bind(family, address, reuse_port)
 
     monkeypatch.setattr(listening, "_bind", only_ipv4)
     with ExitStack() as stack:

@@ -21,7 +21,8 @@ TLS_BOTH = (
     "+cra,--enable-crl-all +ph,--list-profiles +pg,--profile-8996 +pm,--profile-8996-mod +py,--profile-bcp195-nd "
     "+px,--profile-bcp195 +pz,--profile-bcp195-ex +pb,--profile-basic +pa,--profile-aes +pn,--profile-null "
     "+cc,--list-ciphers +cs,--cipher +dp,--dhparam +rs,--seed +ws,--write-seed +wf,--write-seed-file "
-    "-rc,--require-peer-cert -vc,--verify-peer-cert -ic,--ignore-peer-cert --expiry-warning +vc,--verify-cert +rc,--is-root-cert"
+    "-rc,--require-peer-cert -vc,--verify-peer-cert -ic,--ignore-peer-cert --expiry-warning "
+    "+vc,--verify-cert +rc,--is-root-cert"
 )
 SCU = (
     "-i4,--ipv4 -i6,--ipv6 -i0,--ip-auto -aet,--aetitle,--calling-aet -aec,--call,--called-aet -pts,--propose-ts "
@@ -31,7 +32,8 @@ SCU = (
 )
 SCP = (
     "-aet,--ae-title,--aetitle -ta,--acse-timeout -td,--dimse-timeout -tn,--network-timeout -pdu,--max-pdu "
-    "-ba,--bind-address --require-called-aet --allow-calling-aet -x=,--prefer-uncompr -xe,--prefer-little -xb,--prefer-big -xi,--implicit --expect-sni"
+    "-ba,--bind-address --require-called-aet --allow-calling-aet -x=,--prefer-uncompr "
+    "-xe,--prefer-little -xb,--prefer-big -xi,--implicit --expect-sni"
 )
 
 
