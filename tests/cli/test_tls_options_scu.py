@@ -1,29 +1,19 @@
-"""echoscu with TLS from end to end: each option by its effect on the wire, each failure by its words and exit code."""
+"""echoscu with TLS from end to end: each option by its effect on the wire."""
 
 from __future__ import annotations
 
-import fcntl
-import io
-import json
-import os
-import select
 import ssl
 import stat
-import subprocess
-import sys
-import termios
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import pytest
 
-from dcmecho import causes
 from dcmecho.cli.echoscu import main
 from dcmecho.tls.suites import SUITES
-from programs import LOOPBACK, PATIENCE, FakePeer, Outcome, Program, call, command, echo_peer, echoscp, run
-from tls.failing import FAILING, Failing
+from programs import LOOPBACK, FakePeer, Outcome, call, echo_peer
+from tls.factory import PASSWORD
 from tls.loopback import (
     HelloPeer,
     TLSPeer,
@@ -33,17 +23,15 @@ from tls.loopback import (
     hashed,
     json_of,
     open_context,
-    server_words,
+    open_peer,
     serving,
     texts,
 )
 
 if TYPE_CHECKING:
-    from tls.factory import Factory, Identity
+    from tls.factory import Factory
 
 Echoscu = Callable[..., Outcome]
-
-PASSWORD = "pass word"
 
 
 @pytest.fixture
@@ -51,11 +39,6 @@ def echoscu(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch)
     """Run echoscu in this process."""
     monkeypatch.delenv("DCMDICTPATH", raising=False)
     return lambda *words: call(main, capsys, *words)
-
-
-def open_peer(pki: Factory, **changes: Any) -> TLSPeer:
-    """A server that takes nearly everything."""
-    return TLSPeer(open_context(pki.server, **changes))
 
 
 # With and without a certificate of ours
@@ -136,161 +119,6 @@ def test_a_line_written_for_dcmtk_names_the_format_after_the_files(pki: Factory,
         outcome = echoscu(*words, LOOPBACK, server.port)
     assert outcome.code == 22
     assert "is DER, but PEM is expected here (-pem)" in outcome.errors
-
-
-# Passwords
-
-
-def locked_words(pki: Factory, password: str = PASSWORD) -> list[str]:
-    """Return the options for a client whose key has a password."""
-    return ["+tls", pki.client.key_file(password=password), pki.client.pem, "+cf", pki.root.pem]
-
-
-@pytest.mark.parametrize("option", ["+ps", "--std-passwd", None])
-def test_the_password_is_a_line_of_standard_input(
-    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch, option: str | None
-) -> None:
-    with serving(pki) as server:
-        words = [*locked_words(pki), *([option] if option else []), LOOPBACK, server.port]
-        for line in (f"{PASSWORD}\n", f"{PASSWORD}\r\nmore\n", PASSWORD):
-            monkeypatch.setattr(sys, "stdin", io.StringIO(line))
-            assert echoscu(*words).code == 0
-        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-        outcome = echoscu(*words)
-    assert outcome.code == 1
-    assert "the password of the private key is wrong or missing" in outcome.errors
-
-
-def test_no_standard_input_at_all(pki: Factory) -> None:
-    """As under a service manager that closes it: an error, neither a wait nor a traceback."""
-    words = [*command("echoscu"), *locked_words(pki), LOOPBACK, "104"]
-    done = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words], capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("F: Cannot start: the password of the private key is wrong or missing")
-
-
-def test_a_key_without_a_password_is_not_asked_for_one(
-    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "stdin", None)
-    with serving(pki) as server:
-        for option in (["+ps"], ["+pw", "ignored"], ["-pw"]):
-            assert echoscu(*client_words(pki), *option, LOOPBACK, server.port).code == 0
-
-
-def test_the_rightmost_password_counts(pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(pki) as server:
-        assert echoscu(*locked_words(pki), "-pw", "--use-passwd", PASSWORD, LOOPBACK, server.port).code == 0
-        assert echoscu(*locked_words(pki), "+pw", PASSWORD, "--null-passwd", LOOPBACK, server.port).code == 1
-        monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
-        assert echoscu(*locked_words(pki), "+pw", "wrong", "+ps", LOOPBACK, server.port).code == 0
-
-
-def _take_terminal() -> None:
-    """Make standard input the terminal that the new session belongs to, so that its keys send signals."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-
-
-class OnTerminal:
-    """A command whose standard streams are a terminal."""
-
-    def __init__(self, *words: object) -> None:
-        self.master, self._slave = os.openpty()
-        self.process = subprocess.Popen(
-            [str(word) for word in words],
-            stdin=self._slave,
-            stdout=self._slave,
-            stderr=self._slave,
-            start_new_session=True,
-            preexec_fn=_take_terminal,
-        )
-        self.text = ""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-        self.process.wait()
-        os.close(self.master)
-        os.close(self._slave)
-
-    def shows_keys(self) -> bool:
-        """Whether the terminal shows what is typed."""
-        return bool(termios.tcgetattr(self._slave)[3] & termios.ECHO)
-
-    def type(self, keys: bytes) -> None:
-        os.write(self.master, keys)
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while text not in self.text:
-            self._read(end)
-
-    def wait(self) -> int:
-        code = self.process.wait(PATIENCE)
-        while select.select([self.master], [], [], 0)[0]:
-            self._read(time.monotonic() + 1)
-        return code
-
-    def _read(self, end: float) -> None:
-        readable, _, _ = select.select([self.master], [], [], max(0.0, end - time.monotonic()))
-        assert readable, f"nothing more came after {self.text!r}"
-        self.text += os.read(self.master, 65536).decode()
-
-
-def test_the_prompt_on_a_terminal_hides_what_is_typed(pki: Factory) -> None:
-    with (
-        serving(pki) as server,
-        OnTerminal(*command("echoscu"), *locked_words(pki), "+ps", LOOPBACK, server.port) as terminal,
-    ):
-        terminal.wait_for("Password of the private key ")
-        terminal.wait_for(": ")
-        assert not terminal.shows_keys()
-        terminal.type(PASSWORD.encode() + b"\n")
-        assert terminal.wait() == 0
-        assert terminal.shows_keys()
-    assert PASSWORD not in terminal.text
-
-
-@pytest.mark.parametrize(("keys", "code"), [(b"\x04", 1), (b"\x03", 130)], ids=["end of file", "Ctrl-C"])
-def test_nobody_gives_the_password(pki: Factory, keys: bytes, code: int) -> None:
-    with OnTerminal(*command("echoscu"), *locked_words(pki), LOOPBACK, "104") as terminal:
-        terminal.wait_for(": ")
-        terminal.type(keys)
-        assert terminal.wait() == code, terminal.text
-    assert "Traceback" not in terminal.text
-
-
-SECRET = "tr0ub4dor-and-3"
-
-
-@pytest.mark.parametrize("given", [SECRET, f"{SECRET}-wrong"])
-def test_a_password_is_never_shown(pki: Factory, echoscu: Echoscu, given: str) -> None:
-    words = [*locked_words(pki, SECRET), "+pw", given, "--arguments", "--json", "-ll", "trace"]
-    with serving(pki) as server:
-        outcome = echoscu(*words, LOOPBACK, server.port)
-        assert outcome.code == (0 if given == SECRET else 1)
-        wrong = echoscu(*words, "--no-such-option", LOOPBACK, server.port)
-    assert "--use-passwd" in outcome.errors
-    for each in (outcome, wrong):
-        assert SECRET not in each.output + each.errors
-        assert "PRIVATE KEY-" not in each.output + each.errors
-
-
-def test_a_password_from_standard_input_is_never_shown(
-    pki: Factory, echoscu: Echoscu, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with serving(pki) as server:
-        for given in (SECRET, f"{SECRET}-wrong"):
-            monkeypatch.setattr(sys, "stdin", io.StringIO(f"{given}\n"))
-            words = [*locked_words(pki, SECRET), "--arguments", "--json", "-ll", "trace"]
-            outcome = echoscu(*words, LOOPBACK, server.port)
-            assert SECRET not in outcome.output + outcome.errors
 
 
 # Trust and revocation
@@ -648,272 +476,3 @@ def test_a_certificate_that_ends_within_more_days(pki: Factory, echoscu: Echoscu
     with serving(pki) as server:
         outcome = echoscu("--expiry-warning", "400", *client_words(pki), LOOPBACK, server.port)
     assert any('the peer\'s certificate "O=Test, CN=server" expires in ' in line for line in texts(outcome, "W"))
-
-
-# What is told
-
-
-def test_json_tells_the_handshake(pki: Factory, echoscu: Echoscu) -> None:
-    with serving(pki) as server:
-        found = json_of(echoscu("--json", *client_words(pki), LOOPBACK, server.port))
-    assert found["ok"] is True
-    assert found["failure"] is None
-    assert [step["step"] for step in found["steps"]] == ["resolve", "connect", "tls", "associate", "echo", "release"]
-    tls = found["tls"]
-    assert (tls["protocol"], tls["cipher"], tls["alpn"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "dicom")
-    assert tls["warnings"] == []
-    certificate = tls["certificate"]
-    from cryptography.hazmat.primitives.hashes import SHA256
-
-    assert certificate["sha256"].replace(":", "").lower() == pki.server.certificate.fingerprint(SHA256()).hex()
-    assert certificate["not_after"][:10] == pki.server.certificate.not_valid_after_utc.date().isoformat()
-    assert certificate["days_left"] in (364, 365)
-
-
-def test_json_tells_the_whole_chain(pki: Factory, echoscu: Echoscu) -> None:
-    short = pki.root.issue_authority("short-lived", pki.p256, end=20)
-    below = short.issue("long-lived", pki.rsa, end=300)
-    context = open_context(below)
-    context.load_cert_chain(below.chain_pem(short), below.key_pem)
-    with TLSPeer(context) as peer:
-        outcome = echoscu("--json", *client_words(pki), LOOPBACK, peer.port)
-    tls = json_of(outcome)["tls"]
-    assert tls["certificate"]["days_left"] in (299, 300)
-    assert tls["chain_days_left"] in (19, 20)
-    assert any('a CA certificate of the peer "O=Test, CN=short-lived" expires in ' in line for line in tls["warnings"])
-    assert outcome.code == 0
-
-
-def test_verbose_tells_the_handshake(pki: Factory, echoscu: Echoscu) -> None:
-    with serving(pki) as server:
-        outcome = echoscu("-v", *client_words(pki), LOOPBACK, server.port)
-    lines = texts(outcome, "I")
-    assert lines[:3] == [
-        "Requesting Association",
-        "Association Accepted (Max Send PDV: 16370)",
-        'TLSv1.3, TLS_AES_256_GCM_SHA384, ALPN "dicom"',
-    ]
-    assert lines[3] == 'Peer\'s certificate: subject "O=Test, CN=server", issuer "O=Test, CN=root"'
-    assert lines[-3:] == [
-        "Sending Echo Request (MsgID 1)",
-        "Received Echo Response (Success)",
-        "Releasing Association",
-    ]
-
-
-def test_a_hostile_name_in_a_certificate_is_shown_escaped(pki: Factory, echoscu: Echoscu) -> None:
-    hostile: Identity = pki.other.issue("\x1b]0;owned\x07\nF: forged", pki.rsa)
-    hostile.label = "hostile"
-    with TLSPeer(open_context(hostile)) as peer:
-        for words in ((), ("-ic", "-v"), ("-ic", "-d"), ("-ic", "--json")):
-            outcome = echoscu(*client_words(pki), *words, LOOPBACK, peer.port)
-            assert "\x1b" not in outcome.output + outcome.errors
-            assert not any(line.startswith("F: forged") for line in outcome.lines)
-    assert "\\x1b]0;owned" in echoscu_words(outcome)
-
-
-def echoscu_words(outcome: Outcome) -> str:
-    """What was printed, JSON's own escapes taken back."""
-    return json.dumps(json.loads(outcome.output), ensure_ascii=False).replace("\\u001b", "\\x1b")
-
-
-def test_a_log_configuration_has_a_logger_for_tls(pki: Factory, echoscu: Echoscu, tmp_path: Path) -> None:
-    settings = tmp_path / "logger.cfg"
-    settings.write_text(
-        "log4cplus.rootLogger = ERROR, console\n"
-        "log4cplus.logger.dcmtk.dcmtls = INFO\n"
-        "log4cplus.appender.console = log4cplus::ConsoleAppender\n"
-        "log4cplus.appender.console.logToStderr = true\n"
-        "log4cplus.appender.console.layout = log4cplus::PatternLayout\n"
-        "log4cplus.appender.console.layout.ConversionPattern = %c|%m%n\n"
-    )
-    with serving(pki) as server:
-        outcome = run([*command("echoscu"), "-lc", settings, *client_words(pki), LOOPBACK, server.port])
-    assert outcome.code == 0
-    assert any("|TLSv1.3, TLS_AES_256_GCM_SHA384" in line for line in outcome.lines), outcome
-    assert "Requesting Association" not in outcome.errors
-
-
-# Failures
-
-HINTS = {cause.name: cause.hint for cause in causes.CAUSES.values()}
-
-
-@pytest.mark.parametrize("failing", FAILING, ids=repr)
-def test_each_failure_in_its_words(pki: Factory, echoscu: Echoscu, failing: Failing) -> None:
-    with failing.peer(pki) as peer:
-        outcome = echoscu("--json", "-q", *failing.flags, *failing.options(pki), LOOPBACK, peer.port)
-    assert outcome.code == (70 if failing.step in (causes.ECHO, causes.RELEASE) else 1)
-    assert failure_of(outcome) == (failing.cause.name, failing.step, failing.cause.side)
-    (line,) = outcome.lines
-    step = {"tls": "TLS failed", "associate": "Association failed", "echo": "Echo failed"}[failing.step]
-    assert line.startswith(f"F: {step}: {failing.cause.summary}")
-    for word in failing.words:
-        assert word in line
-    failure = json_of(outcome)["failure"]
-    assert failure["message"] in line
-    assert failure["hint"] is None or line.endswith(f"Hint: {failure['hint']}")
-    assert (json_of(outcome)["tls"] is None) is (failing.step == causes.TLS)
-
-
-def test_dates_are_told(pki: Factory, echoscu: Echoscu) -> None:
-    past = pki.root.issue("past", pki.rsa, begin=-20, end=-3)
-    future = pki.root.issue("future", pki.rsa, begin=3, end=30)
-    with TLSPeer(open_context(past)) as peer:
-        outcome = echoscu(*client_words(pki), LOOPBACK, peer.port)
-    assert f"ended on {past.certificate.not_valid_after_utc:%Y-%m-%d}" in outcome.errors
-    with TLSPeer(open_context(future)) as peer:
-        outcome = echoscu(*client_words(pki), LOOPBACK, peer.port)
-    assert f"begins on {future.certificate.not_valid_before_utc:%Y-%m-%d}" in outcome.errors
-
-
-def test_a_plain_run_against_our_tls_server(pki: Factory, echoscu: Echoscu) -> None:
-    with echoscp(*server_words(pki)) as (program, port):
-        outcome = echoscu("--json", LOOPBACK, port)
-        program.wait_for("tls-failed")
-    assert outcome.code == 1
-    assert failure_of(outcome)[1] == "associate"
-    assert "TLS" in outcome.errors
-    (line,) = program.errors.splitlines()
-    assert line.startswith("W: Connection from 127.0.0.1:")
-    assert "peer-not-tls, the peer does not speak TLS on that port: it speaks DICOM without TLS" in line
-
-
-def test_a_tls_run_against_our_plain_server(pki: Factory, echoscu: Echoscu) -> None:
-    with echoscp() as (program, port):
-        outcome = echoscu("--json", *client_words(pki), LOOPBACK, port)
-        program.wait_for("the client speaks TLS, and this port is plain")
-    assert outcome.code == 1
-    assert failure_of(outcome) == ("peer-not-tls", "tls", "peer")
-
-
-def _empty(pki: Factory, folder: Path) -> str:
-    path = folder / "empty"
-    path.write_bytes(b"")
-    return str(path)
-
-
-def _garbage(pki: Factory, folder: Path) -> str:
-    path = folder / "garbage"
-    path.write_bytes(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
-    return str(path)
-
-
-ROLES = {
-    # The words of a line in which FILE is the one that is broken, and how the message names it.
-    "key": ("+tls FILE CERT +cf CA", "private key"),
-    "certificate": ("+tls KEY FILE +cf CA", "certificate"),
-    "CA": ("+tla +cf FILE", "CA certificate"),
-    "CRL": ("+tla +cf CA +crl FILE", "revocation list"),
-    "DH": ("+tla +cf CA +dp FILE", "DH parameters"),
-}
-
-
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("fault", ["missing", "directory", "empty", "garbage"])
-def test_files_of_ours_that_cannot_be_used(
-    pki: Factory, echoscu: Echoscu, tmp_path: Path, role: str, fault: str
-) -> None:
-    makers: dict[str, Callable[[Factory, Path], str]] = {
-        "missing": lambda pki, folder: str(folder / "missing"),
-        "directory": lambda pki, folder: str(folder),
-        "empty": _empty,
-        "garbage": _garbage,
-    }
-    path = makers[fault](pki, tmp_path)
-    line, what = ROLES[role]
-    names = {"FILE": path, "KEY": pki.client.key_pem, "CERT": pki.client.pem, "CA": pki.root.pem}
-    words = [names.get(word, word) for word in line.split()]
-    with FakePeer(echo_peer()) as peer:
-        outcome = echoscu("--json", *words, LOOPBACK, peer.port)
-    unreadable = fault in ("missing", "directory")
-    assert outcome.code == (20 if unreadable else 22)
-    cause = "input-file-unreadable" if unreadable else "input-file-invalid"
-    assert failure_of(outcome) == (cause, "setup", "local")
-    (said,) = outcome.lines
-    assert said.startswith("F: Cannot start: an input file ")
-    assert f'{what} "{path}": ' in said
-    assert peer.conversations == []
-
-
-@pytest.mark.parametrize(
-    ("words", "code"), [(["+cd", "/nonexistent"], 20), (["+rs", "/nonexistent"], 20), (["+cd", "FILE"], 20)]
-)
-def test_other_inputs_that_cannot_be_used(pki: Factory, echoscu: Echoscu, words: list[str], code: int) -> None:
-    given = [pki.root.pem if word == "FILE" else word for word in words]
-    outcome = echoscu("--json", "+tla", *given, LOOPBACK, 104)
-    assert outcome.code == code
-    assert failure_of(outcome) == ("input-file-unreadable", "setup", "local")
-    assert given[1] in outcome.errors
-
-
-def test_a_wrong_password(pki: Factory, echoscu: Echoscu) -> None:
-    for option in (["+pw", "wrong"], ["-pw"]):
-        outcome = echoscu("--json", *locked_words(pki), *option, LOOPBACK, 104)
-        assert outcome.code == 1
-        assert failure_of(outcome) == ("tls-key-password", "setup", "local")
-        assert pki.client.key_file(password=PASSWORD) in outcome.errors
-
-
-def test_a_key_of_another_certificate(pki: Factory, echoscu: Echoscu) -> None:
-    outcome = echoscu("--json", "+tls", pki.server.key_pem, pki.client.pem, "+cf", pki.root.pem, LOOPBACK, 104)
-    assert outcome.code == 1
-    assert failure_of(outcome) == ("tls-key-mismatch", "setup", "local")
-    assert f'"{pki.server.key_pem}" and "{pki.client.pem}"' in outcome.errors
-
-
-def test_a_hostile_file_name_is_shown_escaped(echoscu: Echoscu) -> None:
-    outcome = echoscu("+tla", "+cf", "/no/\x1b]0;owned\x07", LOOPBACK, 104)
-    assert outcome.code == 20
-    assert "\x1b" not in outcome.errors
-    assert "\\x1b]0;owned\\x07" in outcome.errors
-
-
-# Limits of time, and the whole program
-
-
-@pytest.mark.parametrize("words", [["-to", "0.3"], ["-ts", "0.3"], ["-tn", "0.3"], ["--deadline", "0.3"]])
-def test_a_handshake_that_stalls_ends_at_the_limit(pki: Factory, echoscu: Echoscu, words: list[str]) -> None:
-    with HelloPeer() as peer:
-        outcome = echoscu("--json", *words, *client_words(pki), LOOPBACK, peer.port)
-    assert outcome.code == 1
-    failure = json_of(outcome)["failure"]
-    assert failure["step"] == "tls"
-    assert failure["cause"] == ("deadline-exceeded" if "--deadline" in words else "tls-timeout")
-    assert failure["limit_seconds"] == pytest.approx(0.3, abs=0.05)
-
-
-def test_ctrl_c_in_a_handshake(pki: Factory) -> None:
-    with HelloPeer() as peer:
-        words = [*command("echoscu"), "--json", *client_words(pki), LOOPBACK, peer.port]
-        with Program(words) as program:
-            end = time.monotonic() + PATIENCE
-            while not peer.hellos:
-                assert time.monotonic() < end
-                select.select([], [], [], 0.01)
-            program.send_signal(2)
-            outcome = program.wait()
-    assert outcome.code == 130
-    assert json.loads(outcome.output)["failure"]["cause"] == "interrupted"
-    assert json.loads(outcome.output)["failure"]["step"] == "tls"
-
-
-def test_many_echoes_and_an_abort(pki: Factory, echoscu: Echoscu) -> None:
-    with open_peer(pki) as peer:
-        outcome = echoscu("--repeat", 20, "--abort", *client_words(pki), LOOPBACK, peer.port)
-        assert outcome.code == 0
-        assert peer.settled().kinds[-1] == 7
-    assert len(peer.last.message_ids) == 20
-
-
-def test_ssl_is_loaded_for_tls_only(pki: Factory) -> None:
-    script = (
-        "import sys; from dcmecho.cli.echoscu import main; main(sys.argv[1:]); "
-        "print('ssl' in sys.modules, 'OpenSSL' in sys.modules)"
-    )
-    with FakePeer(echo_peer()) as peer:
-        plain = run([sys.executable, "-c", script, LOOPBACK, peer.port])
-    with open_peer(pki) as tls_peer:
-        secure = run([sys.executable, "-c", script, *client_words(pki), LOOPBACK, tls_peer.port])
-    assert plain.output == "False False\n"
-    assert secure.output == "True False\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import socket
 import ssl
 import warnings
@@ -12,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import dcmecho
+from dcmecho.errors import VerificationError
 from dcmecho.tls.context import hello_suites
 from programs import LOOPBACK, PATIENCE, Conversation, FakePeer, echo_peer, run
 
+from .factory import PASSWORD
 from .pair import server_configuration
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from programs import Outcome, Script
+    from dcmecho.tls import TLSConfiguration
+    from programs import Outcome, Program, Script
 
     from .factory import Factory, Identity
 
@@ -28,6 +32,11 @@ if TYPE_CHECKING:
 def client_words(pki: Factory) -> list[str]:
     """Return the options of a client with a certificate of the root that it trusts."""
     return ["+tls", pki.client.key_pem, pki.client.pem, "+cf", pki.root.pem]
+
+
+def locked_words(pki: Factory, password: str = PASSWORD) -> list[str]:
+    """Return the options for a client whose key has a password."""
+    return ["+tls", pki.client.key_file(password=password), pki.client.pem, "+cf", pki.root.pem]
 
 
 def server_words(pki: Factory) -> list[str]:
@@ -115,6 +124,11 @@ class TLSPeer(FakePeer):
         self._inner(talk)
 
 
+def open_peer(pki: Factory, **changes: Any) -> TLSPeer:
+    """Return a server that takes nearly everything."""
+    return TLSPeer(open_context(pki.server, **changes))
+
+
 class HelloPeer(FakePeer):
     """Listens on a free port and takes the first record of each client, which is then left without an answer."""
 
@@ -188,3 +202,37 @@ def dh_group(bits: int, path: Path) -> Path:
 def texts(outcome: Outcome, level: str) -> list[str]:
     """Return the lines of one level of the log, without their letter."""
     return [line[3:] for line in outcome.lines if line.startswith(f"{level}: ")]
+
+
+# Our server, seen by clients
+
+
+def verified(port: int, tls: TLSConfiguration) -> dict[str, object]:
+    """Verify the server; return what the handshake told."""
+    result = dcmecho.verify(LOOPBACK, port, tls=tls)
+    assert result.tls is not None
+    return result.tls
+
+
+def refused(port: int, tls: TLSConfiguration) -> str:
+    """Verify the server, which refuses; return the cause's name."""
+    with pytest.raises(VerificationError) as caught:
+        dcmecho.verify(LOOPBACK, port, tls=tls)
+    return caught.value.cause.name
+
+
+def stopped(program: Program) -> Outcome:
+    """Let the server end; return what it left."""
+    program.send_signal(signal.SIGTERM)
+    return program.wait()
+
+
+def agreed(port: int, **changes: object) -> tuple[str, str] | None:
+    """Return version and cipher that the server chooses for a client that takes everything, None if it takes none."""
+    try:
+        with connect_tls(port, open_context(None, **changes)) as talk:  # type: ignore[arg-type]  # any of them
+            assert isinstance(talk.socket, ssl.SSLSocket)
+            cipher = talk.socket.cipher()
+            return talk.socket.version() or "", cipher[0] if cipher else ""
+    except ssl.SSLError:
+        return None

@@ -72,6 +72,7 @@ def test_the_same_failure_whoever_asks(pki: Factory, verify: Verify, failing: Fa
     assert (failure.cause.name, failure.step, failure.side) == (failing.cause.name, failing.step, failing.cause.side)
     for word in failing.words:
         assert word in str(failure)
+    assert failure.step in failure.cause.steps, "a cause names every step at which it can happen"
     assert not result.ok
     assert ("tls" in result.steps) is True
     assert ("associate" in result.steps) is (failing.step != causes.TLS)
