@@ -279,3 +279,10 @@ TLS_SERVER_NAME_REFUSED = _cause(
     "tls-server-name-refused", PEER, (TLS,), "the peer does not know the requested server name", "check --request-sni"
 )
 TLS_HANDSHAKE_FAILED = _cause("tls-handshake-failed", PEER, (TLS,), "the TLS handshake failed")
+TLS_BROKEN = _cause(
+    "tls-broken",
+    NETWORK,
+    _ON_THE_WIRE,
+    "what came over TLS cannot be read",
+    "something between here and there may change what passes, or the peer's TLS is faulty",
+)

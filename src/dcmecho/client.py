@@ -243,6 +243,9 @@ class ClientAssociation:
                     data = requestor.data_to_send()
                     if data and not self._send(requestor, data):
                         continue
+                    if self._tls is not None and _QUICK_ACK is not None:
+                        # What TLS takes for itself is not seen here, and the peer may wait for its acknowledgement.
+                        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
                     received = connection.recv(_RECEIVE_SIZE)
                 except TimeoutError as error:
                     if error.errno is not None:  # the system's, which has given the connection up, and not ours

@@ -442,7 +442,7 @@ def test_ignoring_the_peers_certificate(pki: Factory, echoscu: Echoscu) -> None:
         outcome = echoscu("--json", *client_words(pki)[:3], "--ignore-peer-cert", LOOPBACK, peer.port)
     assert outcome.code == 0
     assert json_of(outcome)["tls"]["certificate"]["subject"] == "O=Test, CN=foreign"
-    assert "expired 1 days ago" in "".join(texts(outcome, "W"))
+    assert "expired 1 day ago" in "".join(texts(outcome, "W"))
 
 
 @pytest.mark.parametrize(

@@ -321,7 +321,7 @@ FAILING = (
         "garbled",
         lambda pki: TLSPeer(open_context(pki.server), garble),
         _own(),
-        causes.TLS_HANDSHAKE_FAILED,
+        causes.TLS_BROKEN,
         causes.ASSOCIATE,
     ),
     Failing(

@@ -1,6 +1,7 @@
 """The asyncio client: the blocking client's twin over the same requestor."""
 
 import asyncio
+import os
 import socket
 
 from dcmecho import causes, oserrors
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from dcmecho.settings import VerificationOptions
     from dcmecho.tls.layer import TLSLayer
     from dcmecho.tls.wire import WireTLS
+
+_READ_SIZE = 16384
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -267,6 +270,8 @@ class _ClientProtocol(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._early = b""
+        self._spare: socket.socket | None = None
+        """A second handle on a TLS connection's socket, until the peer has said something over TLS."""
         self._loss: OSError | None = None
         """Why the connection ended; an EOFError's kin where the peer just closed it."""
 
@@ -276,21 +281,7 @@ class _ClientProtocol(asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
-        if self._layer is not None:
-            data = self._decrypt(self._layer, data)
-        requestor = self._requestor
-        if requestor is None:
-            self._early += data
-            if self._layer is None:
-                self.transport.pause_reading()
-        elif data:
-            requestor.receive_data(data, self._loop.time())
-            if _QUICK_ACK is not None and requestor.association.is_inside_pdu:
-                connection = self.transport.get_extra_info("socket")
-                if connection is not None:
-                    connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
-            if not requestor.busy:
-                self.transmit(requestor)  # what comes between operations is answered at once
+        self._take(data if self._layer is None else self._decrypt(self._layer, data))
         if self._layer is not None and self._layer.has_peer_closed:
             self._note_loss(_Closed())
         self._look()
@@ -314,6 +305,8 @@ class _ClientProtocol(asyncio.Protocol):
 
         self._tls = tls
         self._layer = layer = TLSLayer(tls, server_name)
+        connection = self.transport.get_extra_info("socket")
+        self._spare = socket.socket(fileno=os.dup(connection.fileno()))
         layer.start()
         self.transport.write(layer.data_to_send())
         if self._early:
@@ -323,8 +316,8 @@ class _ClientProtocol(asyncio.Protocol):
         if self._loss is None and not layer.is_established:
             await self._wait()
         if self._loss is not None and not layer.is_established:
-            reset = ConnectionResetError() if isinstance(self._loss, _Closed) else self._loss
-            raise tls.failed(reset, layer.connection, peer_bytes=layer.first_bytes) from self._loss
+            known = None if isinstance(self._loss, _Closed) else self._loss
+            raise tls.failed(known, layer.connection, peer_bytes=layer.first_bytes) from self._loss
         return tls.finished(layer.connection)
 
     async def run(self, requestor: Requestor) -> None:
@@ -366,6 +359,8 @@ class _ClientProtocol(asyncio.Protocol):
         if self._layer is not None and self._layer.is_established and self._loss is None:
             self._layer.close()
             self.transport.write(self._layer.data_to_send())
+        if self._spare is not None:
+            self._spare.close()
         if self.transport.get_write_buffer_size():
             self.transport.abort()  # the peer does not read: it would keep us for ever
         else:
@@ -389,6 +384,25 @@ class _ClientProtocol(asyncio.Protocol):
         if is_over or self._loss is not None:
             self._waiter.set_result(None)
 
+    def _take(self, data: bytes) -> None:
+        """Take plain bytes; none are what TLS took for itself."""
+        requestor = self._requestor
+        if data and self._spare is not None:
+            self._spare.close()
+            self._spare = None
+        if requestor is None:
+            self._early += data
+            if self._layer is None:
+                self.transport.pause_reading()
+        elif data:
+            requestor.receive_data(data, self._loop.time())
+            if not requestor.busy:
+                self.transmit(requestor)  # what comes between operations is answered at once
+        if not data or (requestor is not None and requestor.association.is_inside_pdu):
+            connection = self.transport.get_extra_info("socket")
+            if connection is not None and _QUICK_ACK is not None:
+                connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+
     def _decrypt(self, layer: "TLSLayer", data: bytes) -> bytes:
         """Return the plain bytes that have come; what TLS itself has to say is written at once."""
         plain = b""
@@ -403,10 +417,30 @@ class _ClientProtocol(asyncio.Protocol):
 
     def _note_loss(self, error: OSError) -> None:
         if self._loss is None:
-            self._loss = error
+            self._loss = self._hear_last_words(error)
+            error = self._loss
             if self._requestor is not None:
                 self._tell_loss(self._requestor, error)
             self._look()
+
+    def _hear_last_words(self, error: OSError) -> OSError:
+        """Return the alert that a peer sent before it reset the connection, if it did; else the error itself.
+
+        A loop that meets a reset reads no further: the second handle on the socket does.
+        """
+        tls, layer, spare = self._tls, self._layer, self._spare
+        if tls is None or layer is None or spare is None:
+            return error
+        self._spare = None
+        with spare:
+            if isinstance(error, _Closed) or tls.is_tls_error(error):
+                return error
+            try:
+                while data := spare.recv(_READ_SIZE):
+                    layer.receive(data)
+            except OSError as found:
+                return found if tls.is_tls_error(found) else error
+        return error
 
     def _tell_loss(self, requestor: Requestor, error: OSError) -> None:
         now = self._loop.time()

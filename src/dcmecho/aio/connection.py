@@ -208,8 +208,8 @@ class Connection(asyncio.Protocol):
         now = self._loop.time()
         tls, layer = self._tls, self._layer
         if tls is not None and layer is not None and layer.first_bytes and not layer.is_established:
-            reset = error if isinstance(error, OSError) else ConnectionResetError()
-            self._acceptor.give_up(TLS_FAILED, _tls_text(_failure(tls, layer, reset)), now)
+            known = error if isinstance(error, OSError) else None
+            self._acceptor.give_up(TLS_FAILED, _tls_text(_failure(tls, layer, known)), now)
         else:
             self._acceptor.connection_lost(now, oserrors.text(error) if isinstance(error, OSError) else "")
 
@@ -355,7 +355,7 @@ def _response(request: EchoRequested, status: EchoStatus | int) -> CEchoRSP:
     )
 
 
-def _failure(tls: "WireTLS", layer: "TLSLayer", error: OSError) -> VerificationError:
+def _failure(tls: "WireTLS", layer: "TLSLayer", error: OSError | None) -> VerificationError:
     return tls.failed(error, layer.connection, peer_bytes=layer.first_bytes)
 
 

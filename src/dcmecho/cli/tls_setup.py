@@ -45,12 +45,12 @@ def configuration(arguments: "Arguments") -> TLSConfiguration:
 
 def seed(arguments: "Arguments", log: Log) -> None:
     """Read the seed file, and write it or another, as `+rs`, `+ws` and `+wf` ask."""
-    from dcmecho.errors import LocalError
-    from dcmecho.tls.seeds import add_seed, write_seed
-
     path = arguments.optional_text("seed_file")
     if path is None:
         return
+    from dcmecho.errors import LocalError
+    from dcmecho.tls.seeds import add_seed, write_seed
+
     add_seed(path)
     target = arguments.optional_text("write_seed_file") or (path if arguments.flag("write_seed") else None)
     if target is not None:

@@ -404,10 +404,12 @@ def _own_certificate_refused(handshake: _Handshake, why: str) -> TLSError:
 
 
 def _other(handshake: _Handshake, problem: ssl.SSLError, reason: str) -> TLSError:
+    is_late = handshake.step != causes.TLS
     if reason == "TLSV1_ALERT_INTERNAL_ERROR":
         return handshake.error(
-            causes.TLS_HANDSHAKE_FAILED,
+            causes.TLS_CLIENT_CERTIFICATE_REFUSED if is_late else causes.TLS_HANDSHAKE_FAILED,
             "the peer reports an internal error",
             hint="some peers say so when key or hash of our certificate are too weak for their profile",
         )
-    return handshake.error(causes.TLS_HANDSHAKE_FAILED, _OTHER_REASONS.get(reason) or _words(reason) or str(problem))
+    cause = causes.TLS_BROKEN if is_late else causes.TLS_HANDSHAKE_FAILED
+    return handshake.error(cause, _OTHER_REASONS.get(reason) or _words(reason) or str(problem))

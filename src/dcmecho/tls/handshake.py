@@ -45,7 +45,8 @@ class TLSDetails:
             if left >= days:
                 continue
             whose = "the peer's certificate" if certificate is self.peer else "a CA certificate of the peer"
-            when = f"expired {-left:.0f} days ago" if left < 0 else f"expires in {left:.0f} days"
+            number = f"{abs(left):.0f} day" + ("" if round(abs(left)) == 1 else "s")
+            when = f"expired {number} ago" if left < 0 else f"expires in {number}"
             warnings.append(f"{whose} {quote(certificate.subject)} {when}, {date_text(certificate.not_after)}")
         return warnings
 

@@ -4,6 +4,7 @@ import ssl
 import time
 
 from dcmecho import causes
+from dcmecho.errors import UsageError
 
 from .certificate import date_text
 from .configuration import TLSConfiguration
@@ -48,7 +49,13 @@ class WireTLS:
     def server_name(self, host: str) -> str | None:
         """The name that a client passes to `ssl` as `server_hostname`."""
         if self.is_ready_made:
-            return host if self.context.check_hostname else None
+            if not self.context.check_hostname:
+                return None
+            try:
+                self.configuration = TLSConfiguration(verify_host_name=host)  # for what is said of a failure
+            except UsageError:
+                pass
+            return host
         return self.configuration.wire_server_name
 
     def finished(self, connection: "ssl.SSLSocket | ssl.SSLObject") -> "dict[str, Any]":
@@ -58,7 +65,8 @@ class WireTLS:
         if not self.is_ready_made:
             # Not what was read of it: a certificate that cannot be read must not pass unseen.
             warnings += check_peer(self.configuration, connection.getpeercert(True), self.role)
-        warnings += details.expiry_warnings(self.configuration.expiry_warning_days, time.time())
+        if self.configuration.expiry_warning_days:
+            warnings += details.expiry_warnings(self.configuration.expiry_warning_days, time.time())
         return details_to_dict(details, warnings)
 
     @staticmethod
@@ -77,14 +85,22 @@ class WireTLS:
 
     def failed(
         self,
-        problem: OSError,
+        problem: OSError | None,
         connection: "ssl.SSLSocket | ssl.SSLObject | None" = None,
         step: str = causes.TLS,
         peer_bytes: bytes = b"",
     ) -> "TLSError":
-        """Return why a handshake failed, or what followed it at once. `peer_bytes` are the first that came."""
+        """Return why a handshake failed, or what followed it at once.
+
+        `problem` is None if the peer just closed, `peer_bytes` are the first that came.
+        """
         return handshake_failure(
-            problem, self.configuration, peer_bytes=peer_bytes, connection=connection, role=self.role, step=step
+            problem or ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed"),
+            self.configuration,
+            peer_bytes=peer_bytes,
+            connection=connection,
+            role=self.role,
+            step=step,
         )
 
 
