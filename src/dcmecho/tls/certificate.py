@@ -169,9 +169,11 @@ class PeerCertificate:
     @property
     def sha256(self) -> str:
         """The SHA-256 fingerprint, upper-case hexadecimal with colons."""
-        import hashlib
-
-        return hashlib.sha256(self.der).digest().hex(":").upper()
+        try:
+            from _hashlib import openssl_sha256 as sha256  # what hashlib takes too, without the rest of it: 1 ms a run
+        except ImportError:
+            from hashlib import sha256
+        return sha256(self.der).digest().hex(":").upper()
 
     @property
     def serial_text(self) -> str:

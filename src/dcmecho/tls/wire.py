@@ -9,7 +9,6 @@ from dcmecho.errors import UsageError
 from .certificate import date_text
 from .configuration import TLSConfiguration
 from .context import client_context, server_context
-from .failures import handshake_failure
 from .handshake import check_peer, handshake_details
 from .profiles import CLIENT, SERVER
 
@@ -94,6 +93,8 @@ class WireTLS:
 
         `problem` is None if the peer just closed, `peer_bytes` are the first that came.
         """
+        from .failures import handshake_failure
+
         return handshake_failure(
             problem or ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "closed"),
             self.configuration,
