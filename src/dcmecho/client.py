@@ -3,7 +3,10 @@
 It knows sockets and nothing of DICOM; what is sent and received is decided in `dcmecho.requestor`.
 """
 
+import errno
 import socket
+import sys
+from struct import Struct
 from time import perf_counter as clock
 
 from . import causes, oserrors
@@ -25,6 +28,11 @@ if TYPE_CHECKING:
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 _RECEIVE_SIZE = 16384
+
+# Python waits for a socket with a timeout by a system call before each send and receive; where the kernel keeps the
+# timeout itself, that is spared: a twentieth of an echo. (Its structure is two machine words on 64-bit Linux.)
+_HAS_KERNEL_TIMEOUTS = sys.platform == "linux" and sys.maxsize > 2**32
+_TIMEVAL = Struct("ll")
 
 _LAST_READS = 64
 """Reads before closing, so that a peer that sends without end cannot hold us."""
@@ -247,8 +255,8 @@ class ClientAssociation:
                         # What TLS takes for itself is not seen here, and the peer may wait for its acknowledgement.
                         connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
                     received = connection.recv(_RECEIVE_SIZE)
-                except TimeoutError as error:
-                    if error.errno is not None:  # the system's, which has given the connection up, and not ours
+                except (TimeoutError, BlockingIOError) as error:
+                    if error.errno == errno.ETIMEDOUT:  # the system has given the connection up
                         raise
                     requestor.handle_timer(now := clock())
                     continue
@@ -285,11 +293,14 @@ class ClientAssociation:
         if timer is not None and timer <= now:
             requestor.handle_timer(now)
             return False
-        timeout = None if timer is None else timer - now
+        timeout = None if timer is None else max(round(timer - now, 3), 0.001)
         if timeout != self._timeout:
             self._timeout = timeout
             assert self._socket is not None
-            self._socket.settimeout(timeout)
+            if _HAS_KERNEL_TIMEOUTS and self._tls is None:
+                _set_kernel_timeouts(self._socket, timeout or 0.0)
+            else:
+                self._socket.settimeout(timeout)
         return True
 
     def _hear_last_words(self, requestor: Requestor) -> OSError | None:
@@ -360,7 +371,8 @@ class ClientAssociation:
                     continue
                 attempts.append(ConnectAttempt(str(address[0]), clock() - began))
                 self.result.address = str(address[0])
-                self._socket, self._timeout = connection, limit
+                connection.settimeout(None)
+                self._socket, self._timeout = connection, None
                 return began
             self._remaining(CONNECT, None)
             raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
@@ -390,3 +402,11 @@ class ClientAssociation:
             raise tls.failed(error, secured) from error
         finally:
             self.result.steps[TLS] = clock() - began
+
+
+def _set_kernel_timeouts(connection: socket.socket, seconds: float) -> None:
+    """Let a blocking socket's calls fail with BlockingIOError after so many seconds; 0 is never."""
+    whole = int(seconds)
+    value = _TIMEVAL.pack(whole, int((seconds - whole) * 1e6))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, value)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, value)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from peers import Wire
 
 FLOOD_BYTES = 40_000_000
-FLOOD_SECONDS = 3.0
+FLOOD_SECONDS = 1.5
 AT_ONCE = 400
 """Connections of a batch that are open at one time."""
 

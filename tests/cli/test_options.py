@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dcmecho import causes
 from dcmecho.cli import exit_codes, options
 from dcmecho.cli.options import Choice, Command, Integer, Option, Seconds
-from dcmecho.cli.table_scp import ECHOSCP
+from dcmecho.cli.table_scp import ECHOSCP, network
 from dcmecho.cli.table_scu import ECHOSCU
 from dcmecho.errors import VerificationError
 
@@ -33,7 +33,9 @@ SCU = (
 SCP = (
     "-aet,--ae-title,--aetitle -ta,--acse-timeout -td,--dimse-timeout -tn,--network-timeout -pdu,--max-pdu "
     "-ba,--bind-address --require-called-aet --allow-calling-aet -x=,--prefer-uncompr "
-    "-xe,--prefer-little -xb,--prefer-big -xi,--implicit --expect-sni"
+    "-xe,--prefer-little -xb,--prefer-big -xi,--implicit --expect-sni "
+    "--log-format --allow-from --max-associations --max-associations-per-host --max-association-pdu --max-message "
+    "--max-pending-output --workers --inetd --metrics-port --metrics-address"
 )
 
 
@@ -87,6 +89,17 @@ DEFAULTS_SCP = {
     "network_timeout": 30.0,
     "max_pdu": 16382,
     "bind_address": None,
+    "max_associations": None,
+    "max_associations_per_host": None,
+    "max_association_pdu": 524288,
+    "max_message_length": 65536,
+    "max_pending_output": 65536,
+    "allow_from": (),
+    "workers": 1,
+    "inetd": False,
+    "metrics_port": None,
+    "metrics_address": "127.0.0.1",
+    "log_format": "text",
     "prefer": "",
     "transport": "plain",
     "profile": "8996",
@@ -226,6 +239,18 @@ def test_empty_paths_and_names_are_refused() -> None:
         assert convert(" ") == " "
         with pytest.raises(ValueError, match="is empty"):
             convert("")
+
+
+@pytest.mark.parametrize("word", ["192.0.2.1", "192.0.2.0/24", "2001:db8::1", "2001:db8::/32", "0.0.0.0/0"])
+def test_an_address_or_a_network(word: str) -> None:
+    assert network(word) == word
+
+
+@pytest.mark.parametrize("word", ["", "pacs", "192.0.2.1/24", "192.0.2.0/33", "192.0.2", "1::2::3", "\x1b[2J"])
+def test_what_is_no_network_is_refused_in_one_printable_line(word: str) -> None:
+    with pytest.raises(ValueError, match="is neither an IP address nor a network") as caught:
+        network(word)
+    assert str(caught.value).isprintable()
 
 
 # Exit codes

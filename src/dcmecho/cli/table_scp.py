@@ -1,20 +1,58 @@
 """The options of echoscp."""
 
+from dcmecho.server_settings import MAX_PENDING_OUTPUT, SMALLEST_LIMIT
 from dcmecho.settings import MAX_MAX_PDU, MIN_MAX_PDU, check_ae_title
+from dcmecho.text import quote
+from dcmecho.uids import MAX_ASSOCIATION_PDU, MAX_MESSAGE_LENGTH
 
-from .options import Command, Group, Integer, Option, Parameter, Seconds, host
+from .options import Choice, Command, Group, Integer, Option, Parameter, Seconds, host
 from .table_general import ASK, LOGGING
 from .table_tls import SERVER_GROUPS
 
+MAX_WORKERS = 1024
+
 _SECONDS = Seconds()
+_COUNT = Integer(1, 1_000_000)
+_BYTES = Integer(SMALLEST_LIMIT, 1 << 30)
+
+
+def network(word: str) -> str:
+    """Return an IP address, or a network in CIDR notation."""
+    from ipaddress import ip_network
+
+    try:
+        ip_network(word)
+    except ValueError:
+        raise ValueError(f"{quote(word)} is neither an IP address nor a network like 192.0.2.0/24") from None
+    return word
+
 
 ECHOSCP = Command(
     "echoscp",
     "answer DICOM verification (C-ECHO) requests",
-    (Parameter("port", "TCP port to listen on; 0 takes a free one and says which", Integer(0, 65535), 0),),
+    (
+        Parameter(
+            "port",
+            "TCP port to listen on; 0 takes a free one and says which (not needed with sockets from systemd, and not "
+            "allowed with --inetd)",
+            Integer(0, 65535),
+            0,
+        ),
+    ),
     (
         Group("general", *ASK),
-        LOGGING,
+        Group(
+            LOGGING.title,
+            *LOGGING.options,
+            Option(
+                "--log-format",
+                "log_format",
+                "write the log as FORMAT: text, or json (one object a line)",
+                values="FORMAT",
+                convert=Choice({"text": "text", "json": "json"}),
+                default="text",
+            ),
+        ),
         Group(
             "network",
             Option(
@@ -37,6 +75,15 @@ ECHOSCP = Command(
                 "reject peers with another title than this (may be repeated)",
                 values="TITLE",
                 convert=check_ae_title,
+                default=(),
+                collects=True,
+            ),
+            Option(
+                "--allow-from",
+                "allow_from",
+                "reject peers with another address than this address or network, like 192.0.2.0/24 (may be repeated)",
+                values="ADDRESS",
+                convert=network,
                 default=(),
                 collects=True,
             ),
@@ -84,6 +131,79 @@ ECHOSCP = Command(
             ),
         ),
         Group(
+            "limits of number and size (those of number hold for each worker)",
+            Option(
+                "--max-associations",
+                "max_associations",
+                "reject associations beyond N at once; without it, the files that may be open are the limit",
+                values="N",
+                convert=_COUNT,
+            ),
+            Option(
+                "--max-associations-per-host",
+                "max_associations_per_host",
+                "reject associations beyond N at once from one address; without it, there is no such limit",
+                values="N",
+                convert=_COUNT,
+            ),
+            Option(
+                "--max-association-pdu",
+                "max_association_pdu",
+                "largest association request to take, in bytes",
+                values="BYTES",
+                convert=_BYTES,
+                default=MAX_ASSOCIATION_PDU,
+            ),
+            Option(
+                "--max-message",
+                "max_message_length",
+                "largest message to put together from its fragments, in bytes",
+                values="BYTES",
+                convert=_BYTES,
+                default=MAX_MESSAGE_LENGTH,
+            ),
+            Option(
+                "--max-pending-output",
+                "max_pending_output",
+                "bytes that may wait for a peer that does not read; beyond, nothing more is read from it",
+                values="BYTES",
+                convert=_BYTES,
+                default=MAX_PENDING_OUTPUT,
+            ),
+        ),
+        Group(
+            "operation",
+            Option(
+                "--workers",
+                "workers",
+                "serve with N processes",
+                values="N",
+                convert=Integer(1, MAX_WORKERS, zero="one a processor"),
+                default=1,
+            ),
+            Option(
+                "--inetd",
+                "inetd",
+                "serve the one connection that is standard input, then exit",
+                default=False,
+            ),
+            Option(
+                "--metrics-port",
+                "metrics_port",
+                "answer HTTP requests for /metrics (Prometheus) and /health on PORT; 0 takes a free one and says which",
+                values="PORT",
+                convert=Integer(0, 65535),
+            ),
+            Option(
+                "--metrics-address",
+                "metrics_address",
+                "answer them on ADDRESS",
+                values="ADDRESS",
+                convert=host,
+                default="127.0.0.1",
+            ),
+        ),
+        Group(
             "accepted transfer syntax (default: the first proposed that is known)",
             Option(
                 "-x= --prefer-uncompr",
@@ -99,3 +219,6 @@ ECHOSCP = Command(
         *SERVER_GROUPS,
     ),
 )
+
+ECHOSCP_INHERITING = Command(ECHOSCP.name, ECHOSCP.summary, (), ECHOSCP.groups)
+"""The same without the port, which is not needed where sockets are inherited."""
