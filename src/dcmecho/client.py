@@ -11,8 +11,9 @@ from time import perf_counter as clock
 
 from . import causes, oserrors
 from .causes import CONNECT, RESOLVE, TLS
-from .errors import EchoFailed, VerificationError, VerificationTimeout
-from .requestor import Requestor, echo_text
+from .deadline import Deadline
+from .errors import VerificationError, VerificationTimeout
+from .requestor import Requestor
 from .resolution import resolve
 from .result import ConnectAttempt, EchoResult, VerificationResult
 from .settings import VerificationSettings, check_port, check_repeat
@@ -103,7 +104,7 @@ class ClientAssociation:
         self._socket: socket.socket | None = None
         self._requestor: Requestor | None = None
         self._began = clock()
-        self._deadline_at = None if settings.deadline is None else self._began + settings.deadline
+        self._deadline = Deadline(settings.deadline, self._began)
         self._timeout: float | None = -1.0
         self._tls: WireTLS | None = None
 
@@ -141,7 +142,7 @@ class ClientAssociation:
     def connect(self) -> None:
         """Look up the host and connect the first of its addresses that answers, IPv4 first (and TLS, if asked for)."""
         self._began = clock()
-        self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
+        self._deadline = Deadline(self.settings.deadline, self._began)
         try:
             if self.settings.tls is not None and self._tls is None:
                 self.set_up_tls()
@@ -156,7 +157,7 @@ class ClientAssociation:
 
     def associate(self) -> None:
         """Request the association."""
-        self._requestor = requestor = Requestor(self.settings, self.result, self._deadline_at)
+        self._requestor = requestor = Requestor(self.settings, self.result, self._deadline.at)
         now = clock()
         requestor.associate(now)
         self._run(requestor, now)
@@ -170,12 +171,7 @@ class ClientAssociation:
         now = clock()
         requestor.echo(now)
         self._run(requestor, now)
-        echo = requestor.last_echo
-        if check and echo.status:
-            error = EchoFailed(echo.status, echo_text(echo))
-            error.result = self.result
-            raise error
-        return echo
+        return requestor.answered(check)
 
     def release(self) -> None:
         """Release the association and wait for the answer. Nothing happens if it has ended already."""
@@ -328,22 +324,13 @@ class ClientAssociation:
 
     # Before the association
 
-    def _remaining(self, step: str, limit: float | None) -> float | None:
-        """Seconds that a step may take by its own limit and by the deadline. VerificationTimeout if none are left."""
-        if self._deadline_at is None:
-            return limit
-        left = self._deadline_at - clock()
-        if left <= 0:
-            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, step, self.settings.deadline or 0.0)
-        return left if limit is None else min(left, limit)
-
     def _resolve(self) -> "list[Address]":
         began = clock()
         try:
-            limit = self._remaining(RESOLVE, None)
+            limit = self._deadline.remaining(RESOLVE, None, began)
             addresses = resolve(self.host, self.port, self.settings.ip_version, limit)
             if addresses is None:
-                raise VerificationTimeout(causes.DEADLINE_EXCEEDED, RESOLVE, self.settings.deadline or 0.0)
+                raise self._deadline.passed(RESOLVE)
             return addresses
         finally:
             self.result.steps[RESOLVE] = clock() - began
@@ -354,8 +341,8 @@ class ClientAssociation:
         step_began = clock()
         try:
             for family, address in addresses:
-                limit = self._remaining(CONNECT, self.settings.connect_timeout)
                 began = clock()
+                limit = self._deadline.remaining(CONNECT, self.settings.connect_timeout, began)
                 try:
                     connection = socket.socket(family, socket.SOCK_STREAM)
                     try:
@@ -374,7 +361,7 @@ class ClientAssociation:
                 connection.settimeout(None)
                 self._socket, self._timeout = connection, None
                 return began
-            self._remaining(CONNECT, None)
+            self._deadline.remaining(CONNECT, None, clock())
             raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
         finally:
             self.result.steps[CONNECT] = clock() - step_began
@@ -385,8 +372,7 @@ class ClientAssociation:
         assert connection is not None
         began = clock()
         try:
-            limits = [limit for limit in (self.settings.connect_timeout, self.settings.socket_timeout) if limit]
-            limit = self._remaining(TLS, min(limits) - (began - connecting_since) if limits else None)
+            limit = self._deadline.remaining(TLS, self.settings.handshake_timeout(began - connecting_since), began)
             secured = tls.context.wrap_socket(
                 connection, server_hostname=tls.server_name(self.host), do_handshake_on_connect=False
             )
@@ -396,7 +382,7 @@ class ClientAssociation:
             secured.do_handshake()
             self.result.tls = tls.finished(secured)
         except TimeoutError:
-            self._remaining(TLS, None)
+            self._deadline.remaining(TLS, None, clock())
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, clock() - began) from None
         except OSError as error:
             raise tls.failed(error, secured) from error

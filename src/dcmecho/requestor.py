@@ -171,6 +171,15 @@ class Requestor:
         self.result.statistics.sent += 1
         return self._message_id
 
+    def answered(self, check: bool) -> EchoResult:
+        """Return the echo that was answered last. With `check`, EchoFailed if its status is not Success."""
+        echo = self.last_echo
+        if check and echo.status:
+            error = EchoFailed(echo.status, echo_text(echo))
+            error.result = self.result
+            raise error
+        return echo
+
     def release(self, now: float) -> None:
         """Ask for the release. LocalProtocolError if no association stands or another operation is under way."""
         if self.busy or self.failure:

@@ -177,3 +177,8 @@ class VerificationSettings:
         self.ip_version = ip_version
         self.tls = tls
         self.observer = observer
+
+    def handshake_timeout(self, since_connecting: float) -> float | None:
+        """Seconds that are left for a TLS handshake, so many after connecting began; None is unlimited."""
+        limits = [limit for limit in (self.connect_timeout, self.socket_timeout) if limit is not None]
+        return min(limits) - since_connecting if limits else None

@@ -6,8 +6,9 @@ import socket
 
 from dcmecho import causes, oserrors
 from dcmecho.causes import CONNECT, RESOLVE, TLS
-from dcmecho.errors import EchoFailed, ResolveError, UsageError, VerificationError, VerificationTimeout
-from dcmecho.requestor import Requestor, echo_text
+from dcmecho.deadline import Deadline
+from dcmecho.errors import ResolveError, UsageError, VerificationError, VerificationTimeout
+from dcmecho.requestor import Requestor
 from dcmecho.resolution import is_numeric, lookup, lookup_in_thread
 from dcmecho.result import ConnectAttempt, EchoResult, VerificationResult
 from dcmecho.settings import VerificationSettings, check_port, check_repeat
@@ -76,7 +77,7 @@ class AsyncClientAssociation:
         self._protocol: _ClientProtocol | None = None
         self._requestor: Requestor | None = None
         self._began = 0.0
-        self._deadline_at: float | None = None
+        self._deadline = Deadline(None, 0.0)
         self._tls: WireTLS | None = None
 
     async def __aenter__(self) -> "Self":
@@ -107,7 +108,7 @@ class AsyncClientAssociation:
         """Look up the host and connect the first of its addresses that answers, IPv4 first."""
         clock = asyncio.get_running_loop().time
         self._began = clock()
-        self._deadline_at = None if self.settings.deadline is None else self._began + self.settings.deadline
+        self._deadline = Deadline(self.settings.deadline, self._began)
         try:
             if self.settings.tls is not None and self._tls is None:
                 from dcmecho.tls import wire
@@ -124,7 +125,7 @@ class AsyncClientAssociation:
     async def associate(self) -> None:
         """Request the association."""
         assert self._protocol is not None
-        self._requestor = Requestor(self.settings, self.result, self._deadline_at)
+        self._requestor = Requestor(self.settings, self.result, self._deadline.at)
         self._requestor.associate(asyncio.get_running_loop().time())
         await self._protocol.run(self._requestor)
 
@@ -137,12 +138,7 @@ class AsyncClientAssociation:
             raise requestor.failure
         requestor.echo(asyncio.get_running_loop().time())
         await protocol.run(requestor)
-        echo = requestor.last_echo
-        if check and echo.status:
-            error = EchoFailed(echo.status, echo_text(echo))
-            error.result = self.result
-            raise error
-        return echo
+        return requestor.answered(check)
 
     async def release(self) -> None:
         """Release the association and wait for the answer. Nothing happens if it has ended already."""
@@ -165,20 +161,11 @@ class AsyncClientAssociation:
             self._protocol = None
             self.result.seconds = asyncio.get_running_loop().time() - self._began
 
-    def _remaining(self, step: str, limit: float | None) -> float | None:
-        """Seconds that a step may take by its own limit and by the deadline. VerificationTimeout if none are left."""
-        if self._deadline_at is None:
-            return limit
-        left = self._deadline_at - asyncio.get_running_loop().time()
-        if left <= 0:
-            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, step, self.settings.deadline or 0.0)
-        return left if limit is None else min(left, limit)
-
     async def _resolve(self) -> "list[Address]":
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            limit = self._remaining(RESOLVE, None)
+            limit = self._deadline.remaining(RESOLVE, None, began)
             if is_numeric(self.host):
                 return lookup(self.host, self.port, self.settings.ip_version)
             found: asyncio.Future[list[Address] | ResolveError | UsageError] = loop.create_future()
@@ -192,7 +179,7 @@ class AsyncClientAssociation:
             async with asyncio.timeout(limit):
                 outcome = await found
         except TimeoutError:
-            raise VerificationTimeout(causes.DEADLINE_EXCEEDED, RESOLVE, self.settings.deadline or 0.0) from None
+            raise self._deadline.passed(RESOLVE) from None
         finally:
             self.result.steps[RESOLVE] = loop.time() - began
         if isinstance(outcome, list):
@@ -206,8 +193,8 @@ class AsyncClientAssociation:
         step_began = loop.time()
         try:
             for family, address in addresses:
-                limit = self._remaining(CONNECT, self.settings.connect_timeout)
                 began = loop.time()
+                limit = self._deadline.remaining(CONNECT, self.settings.connect_timeout, began)
                 try:
                     connection = socket.socket(family, socket.SOCK_STREAM)
                     try:
@@ -225,7 +212,7 @@ class AsyncClientAssociation:
                 attempts.append(ConnectAttempt(str(address[0]), loop.time() - began))
                 self.result.address = str(address[0])
                 return connection, began
-            self._remaining(CONNECT, None)
+            self._deadline.remaining(CONNECT, None, loop.time())
             raise oserrors.connect_error(tuple(attempts), self.port, self.settings.connect_timeout)
         finally:
             self.result.steps[CONNECT] = loop.time() - step_began
@@ -239,12 +226,11 @@ class AsyncClientAssociation:
             return
         began = loop.time()
         try:
-            limits = [limit for limit in (self.settings.connect_timeout, self.settings.socket_timeout) if limit]
-            limit = self._remaining(TLS, min(limits) - (began - connecting_since) if limits else None)
+            limit = self._deadline.remaining(TLS, self.settings.handshake_timeout(began - connecting_since), began)
             async with asyncio.timeout(limit):
                 self.result.tls = await protocol.secure(tls, tls.server_name(self.host))
         except TimeoutError:
-            self._remaining(TLS, None)
+            self._deadline.remaining(TLS, None, loop.time())
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
         finally:
             self.result.steps[TLS] = loop.time() - began
