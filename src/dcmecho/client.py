@@ -380,7 +380,7 @@ class ClientAssociation:
             secured.settimeout(None if limit is None else max(limit, 0.001))
             self._timeout = -1.0
             secured.do_handshake()
-            self.result.tls = tls.finished(secured)
+            self.result.tls_report = tls.finished(secured)
         except TimeoutError:
             self._deadline.remaining(TLS, None, clock())
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, clock() - began) from None

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .causes import Cause
     from .errors import VerificationError
+    from .tls.wire import TLSReport
 
 MAX_ECHO_RECORDS = 1000
 """Echoes whose details a result keeps: the first so many. The statistics are of all."""
@@ -235,7 +236,7 @@ class VerificationResult:
         "seconds",
         "statistics",
         "steps",
-        "tls",
+        "tls_report",
     )
 
     def __init__(self, host: str, port: int, called_ae_title: str, calling_ae_title: str) -> None:
@@ -247,7 +248,7 @@ class VerificationResult:
         self.seconds = 0.0
         self.steps: dict[str, float] = {}
         self.attempts: list[ConnectAttempt] = []
-        self.tls: dict[str, Any] | None = None
+        self.tls_report: TLSReport | None = None
         self.negotiated: Negotiated | None = None
         self.echoes: list[EchoResult] = []
         self.statistics = EchoStatistics()
@@ -256,6 +257,11 @@ class VerificationResult:
     def __repr__(self) -> str:
         outcome = "ok" if self.ok else (self.failure.cause.name if self.failure else "unfinished")
         return f"<VerificationResult {self.host}:{self.port} {outcome} {self.seconds:.6f} s>"
+
+    @property
+    def tls(self) -> "dict[str, Any] | None":
+        """What the TLS handshake told, as JSON's types; None without one."""
+        return self.tls_report.to_dict() if self.tls_report is not None else None
 
     @property
     def ok(self) -> bool:

@@ -15,7 +15,7 @@ from dcmecho.dimse import CEchoRSP
 from dcmecho.result import MAX_ECHO_RECORDS
 from dcmecho.tls.certificate import PeerCertificate
 from dcmecho.tls.handshake import TLSDetails
-from dcmecho.tls.wire import details_to_dict
+from dcmecho.tls.wire import TLSReport
 from programs import (
     LOOPBACK,
     FakePeer,
@@ -185,7 +185,7 @@ def test_tls_details_keep_to_the_schema(pki: Factory) -> None:
     certificate = PeerCertificate(pki.authority("json", pki.rsa).issue("peer", pki.rsa).der)
     handshakes = TLSDetails("TLSv1.3", "TLS_AES_256_GCM_SHA384", None, (certificate,)), TLSDetails("", "", "dicom", ())
     for details in handshakes:
-        VALIDATOR.validate({**EXAMPLES[0], "tls": details_to_dict(details, ["expires soon"])})
+        VALIDATOR.validate({**EXAMPLES[0], "tls": TLSReport(details, ["expires soon"]).to_dict()})
 
 
 # The documentation's examples

@@ -80,7 +80,7 @@ def test_a_ready_context_that_compares_names_is_given_the_host(check: bool, name
 
 def test_what_a_client_tells_of_the_server(pki: Factory) -> None:
     client, server = wire.client(client_configuration(pki)), wire.server(server_configuration(pki))
-    told = client.finished(shaken(client, server).client.connection)
+    told = client.finished(shaken(client, server).client.connection).to_dict()
     assert json.loads(json.dumps(told)) == told
     assert (told["protocol"], told["cipher"], told["alpn"]) == ("TLSv1.3", "TLS_AES_256_GCM_SHA384", "dicom")
     assert told["warnings"] == []
@@ -103,14 +103,14 @@ def test_what_a_client_tells_of_the_server(pki: Factory) -> None:
 
 def test_what_a_server_tells_of_the_client(pki: Factory) -> None:
     client, server = wire.client(client_configuration(pki)), wire.server(server_configuration(pki))
-    told = server.finished(shaken(client, server).server.connection)
+    told = server.finished(shaken(client, server).server.connection).to_dict()
     assert told["certificate"]["subject"] == "O=Test, CN=client"
 
 
 def test_a_client_without_a_certificate(pki: Factory) -> None:
     client = wire.client(client_configuration(pki, key_file=None, certificate_file=None))
     server = wire.server(server_configuration(pki, peer_authentication="verify"))
-    told = server.finished(shaken(client, server).server.connection)
+    told = server.finished(shaken(client, server).server.connection).to_dict()
     assert (told["certificate"], told["chain_not_after"], told["chain_days_left"]) == (None, None, None)
 
 
@@ -118,10 +118,10 @@ def test_warnings_of_the_setup_are_each_runs_for_a_client_and_not_each_connectio
     client = wire.client(client_configuration(pki, profile="aes"))
     server = wire.server(server_configuration(pki, profile="aes"))
     pair = shaken(client, server)
-    assert client.finished(pair.client.connection)["warnings"] == client.warnings
-    assert client.finished(pair.client.connection)["warnings"] == client.warnings
+    assert client.finished(pair.client.connection).warnings == client.warnings
+    assert client.finished(pair.client.connection).warnings == client.warnings
     assert server.warnings
-    assert server.finished(pair.server.connection)["warnings"] == []
+    assert server.finished(pair.server.connection).warnings == []
 
 
 def test_a_certificate_that_ends_soon(pki: Factory) -> None:
@@ -129,7 +129,7 @@ def test_a_certificate_that_ends_soon(pki: Factory) -> None:
     server = wire.server(server_configuration(pki, key_file=soon.key_pem, certificate_file=soon.pem))
     for days, warned in ((30, 1), (5, 0), (0, 0)):
         client = wire.client(client_configuration(pki, expiry_warning_days=days))
-        assert len(client.finished(shaken(client, server).client.connection)["warnings"]) == warned
+        assert len(client.finished(shaken(client, server).client.connection).warnings) == warned
 
 
 def test_a_certificate_that_the_profile_refuses(pki: Factory) -> None:
@@ -142,14 +142,14 @@ def test_a_certificate_that_the_profile_refuses(pki: Factory) -> None:
         client.finished(shaken(client, server).client.connection)
     assert caught.value.cause is causes.TLS_CERTIFICATE_WEAK
     ignoring = wire.client(client_configuration(pki, peer_authentication="ignore"))
-    assert "RSA key of 1024 bit" in str(ignoring.finished(shaken(ignoring, server).client.connection)["warnings"])
+    assert "RSA key of 1024 bit" in str(ignoring.finished(shaken(ignoring, server).client.connection).warnings)
 
 
 def test_nothing_is_added_to_what_a_ready_context_checks(pki: Factory) -> None:
     weak = pki.root.issue("weak", pki.weak_rsa)
     server = wire.server(open_context(weak))
     client = wire.client(open_context())
-    told = client.finished(shaken(client, server).client.connection)
+    told = client.finished(shaken(client, server).client.connection).to_dict()
     assert told["certificate"]["key"] == "RSA 1024 bit"
     assert told["warnings"] == []
 
@@ -158,7 +158,7 @@ def test_days_are_whole_and_negative_once_over(pki: Factory) -> None:
     for end, days in ((10.5, 10), (-0.5, -1), (-3.5, -4)):
         made = pki.root.issue("aged", pki.rsa, begin=-20, end=end)
         details = TLSDetails("TLSv1.3", "X", None, (PeerCertificate(made.der),))
-        found = wire.details_to_dict(details, [])
+        found = wire.TLSReport(details, []).to_dict()
         assert found["certificate"]["days_left"] == found["chain_days_left"] == days
 
 

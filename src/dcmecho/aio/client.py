@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dcmecho.resolution import Address
     from dcmecho.settings import VerificationOptions
     from dcmecho.tls.layer import TLSLayer
-    from dcmecho.tls.wire import WireTLS
+    from dcmecho.tls.wire import TLSReport, WireTLS
 
 _READ_SIZE = 16384
 
@@ -228,7 +228,7 @@ class AsyncClientAssociation:
         try:
             limit = self._deadline.remaining(TLS, self.settings.handshake_timeout(began - connecting_since), began)
             async with asyncio.timeout(limit):
-                self.result.tls = await protocol.secure(tls, tls.server_name(self.host))
+                self.result.tls_report = await protocol.secure(tls, tls.server_name(self.host))
         except TimeoutError:
             self._deadline.remaining(TLS, None, loop.time())
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
@@ -285,7 +285,7 @@ class _ClientProtocol(asyncio.Protocol):
 
     # The association's calls
 
-    async def secure(self, tls: "WireTLS", server_name: str | None) -> "dict[str, Any]":
+    async def secure(self, tls: "WireTLS", server_name: str | None) -> "TLSReport":
         """Have the TLS handshake; return what it told. TLSError if it fails."""
         from dcmecho.tls.layer import TLSLayer
 

@@ -222,7 +222,7 @@ class Connection(asyncio.Protocol):
         try:
             plain = layer.receive(data)
             if layer.is_established and not was_established:
-                self.peer = Peer(self.peer.address, self.peer.port, tls=tls.finished(layer.connection))
+                self.peer = Peer(self.peer.address, self.peer.port, tls=tls.finished(layer.connection).to_dict())
         except (OSError, VerificationError) as error:
             failure = error if isinstance(error, VerificationError) else _failure(tls, layer, error)
             self._acceptor.give_up(TLS_FAILED, _tls_text(failure), self._loop.time())

@@ -167,17 +167,18 @@ class _Run:
 
     def _tell_accepted(self) -> None:
         log, negotiated = self._log, self._result.negotiated
-        for warning in self._result.tls["warnings"] if self._result.tls else ():
+        for warning in self._result.tls_report.warnings if self._result.tls_report is not None else ():
             log.warn(escape(warning), SECURITY)
         if negotiated is None or not log.is_enabled(INFO):
             return
         maximum = negotiated.peer_max_pdu
         limit = max(maximum - _NOT_DATA_OF_A_PDU, 0) if maximum else "unlimited"
         log.info(f"Association Accepted (Max Send PDV: {limit})")
-        if self._result.tls is not None:
+        tls = self._result.tls
+        if tls is not None:
             from .tls_text import details_lines
 
-            for line in details_lines(self._result.tls):
+            for line in details_lines(tls):
                 log.info(line, SECURITY)
 
     def _echo(self) -> None:

@@ -57,8 +57,8 @@ class WireTLS:
             return host
         return self.configuration.wire_server_name
 
-    def finished(self, connection: "ssl.SSLSocket | ssl.SSLObject") -> "dict[str, Any]":
-        """Return what a finished handshake tells, as JSON's types. TLSError if the peer's certificate is too weak."""
+    def finished(self, connection: "ssl.SSLSocket | ssl.SSLObject") -> "TLSReport":
+        """Return what a finished handshake tells. TLSError if the peer's certificate is too weak."""
         details = handshake_details(connection)
         warnings = list(self.warnings) if self.role == CLIENT else []
         if not self.is_ready_made:
@@ -66,7 +66,7 @@ class WireTLS:
             warnings += check_peer(self.configuration, connection.getpeercert(True), self.role)
         if self.configuration.expiry_warning_days:
             warnings += details.expiry_warnings(self.configuration.expiry_warning_days, time.time())
-        return details_to_dict(details, warnings)
+        return TLSReport(details, warnings)
 
     @staticmethod
     def say_goodbye(connection: "socket.socket") -> None:
@@ -115,18 +115,28 @@ def server(tls: TLSConfiguration | ssl.SSLContext) -> WireTLS:
     return WireTLS(tls, SERVER)
 
 
-def details_to_dict(details: "TLSDetails", warnings: list[str]) -> "dict[str, Any]":
-    """Return what a handshake told as JSON's types; docs/reference/json.md describes it."""
-    chain_end = details.chain_not_after
-    return {
-        "protocol": details.protocol,
-        "cipher": details.cipher,
-        "alpn": details.alpn,
-        "certificate": _certificate_to_dict(details.peer) if details.peer else None,
-        "chain_not_after": date_text(chain_end) if chain_end is not None else None,
-        "chain_days_left": _days(chain_end) if chain_end is not None else None,
-        "warnings": warnings,
-    }
+class TLSReport:
+    """What a handshake told (`details`), and what of it is worth a warning."""
+
+    __slots__ = ("details", "warnings")
+
+    def __init__(self, details: "TLSDetails", warnings: list[str]) -> None:
+        self.details = details
+        self.warnings = warnings
+
+    def to_dict(self) -> "dict[str, Any]":
+        """Return the report as JSON's types; docs/reference/json.md describes it."""
+        details = self.details
+        chain_end = details.chain_not_after
+        return {
+            "protocol": details.protocol,
+            "cipher": details.cipher,
+            "alpn": details.alpn,
+            "certificate": _certificate_to_dict(details.peer) if details.peer else None,
+            "chain_not_after": date_text(chain_end) if chain_end is not None else None,
+            "chain_days_left": _days(chain_end) if chain_end is not None else None,
+            "warnings": self.warnings,
+        }
 
 
 def _certificate_to_dict(certificate: "PeerCertificate") -> "dict[str, Any]":
