@@ -182,7 +182,7 @@ ENDINGS: list[tuple[str, Script, dict[str, Any], type[VerificationError], Cause,
         (*ASSOCIATE, expect(4), send(peers.RELEASE_REQUEST), expect(peers.RELEASE_RP), silence),
         {},
         ConnectionLost,
-        causes.CONNECTION_CLOSED,
+        causes.RELEASED_BY_PEER,
         "echo",
     ),
     (

@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 
+import dcmecho
 from dcmecho import causes, errors
 from dcmecho.errors import (
     AssociationAborted,
@@ -152,7 +153,7 @@ def test_each_failure_carries_its_values() -> None:
 def test_a_timeout_tells_its_limit() -> None:
     error = VerificationTimeout(causes.ECHO_TIMEOUT, causes.ECHO, 2.5)
     assert (error.seconds, error.step, error.cause) == (2.5, "echo", causes.ECHO_TIMEOUT)
-    assert str(error) == "no answer to an echo request: 2.5 s"
+    assert str(error) == "no answer to an echo request within 2.5 s"
 
 
 def test_a_timeout_is_no_error_of_a_file() -> None:
@@ -168,3 +169,13 @@ def test_errors_survive_pickling(error: Error) -> None:
     assert type(again) is type(error)
     assert str(again) == str(error)
     assert vars(again) == vars(error)
+
+
+def test_the_failure_of_a_run_survives_pickling() -> None:
+    """Its result refers back to it."""
+    failure = dcmecho.verify("127.0.0.1", 1, check=False).failure
+    assert failure is not None
+    copy = pickle.loads(pickle.dumps(failure))
+    assert (str(copy), copy.cause, copy.step) == (str(failure), failure.cause, failure.step)
+    assert copy.result is not None
+    assert copy.result.failure is copy

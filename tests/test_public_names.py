@@ -80,3 +80,10 @@ def test_a_run_to_the_end_loads_none_of_them_either() -> None:
         run = f"import dcmecho\nassert dcmecho.verify('127.0.0.1', {server.port}).ok"
         added = loaded_by(run) - loaded_by("import socket")
     assert not added & set(DEAR)
+
+
+@pytest.mark.parametrize("name", ["aio", "causes", "errors", "tls"])
+def test_modules_that_the_documentation_speaks_of_are_there_after_import(name: str) -> None:
+    code = f"import dcmecho; print(dcmecho.{name}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"dcmecho.{name}\n"

@@ -466,7 +466,7 @@ class TestReleaseByThePeer:
     def test_instead_of_an_echo_response(self) -> None:
         scu = echoing()
         scu.receive_data(peers.RELEASE_REQUEST, 3.0)
-        assert_failed(scu, ConnectionLost, causes.CONNECTION_CLOSED, "echo")
+        assert_failed(scu, ConnectionLost, causes.RELEASED_BY_PEER, "echo")
         assert scu.data_to_send() == peers.RELEASE_RESPONSE
 
     def test_collision(self) -> None:
@@ -498,7 +498,7 @@ class TestManyPDUsAtOnce:
             (associating, peers.context_answer(3) + b"\x99", causes.NO_ACCEPTABLE_CONTEXT),
             (associating, peers.AC + peers.RELEASE_REQUEST + peers.abortion(0), None),
             (associating, peers.AC + peers.abortion(0), causes.ABORTED),
-            (associating, peers.AC + peers.RELEASE_REQUEST, causes.CONNECTION_CLOSED),
+            (associating, peers.AC + peers.RELEASE_REQUEST, causes.RELEASED_BY_PEER),
             (echoing, peers.echo_response(9) + peers.abortion(0), causes.PROTOCOL_VIOLATION),
             (echoing, peers.echo_response(9) + b"\x99", causes.PROTOCOL_VIOLATION),
             (echoing, peers.message(_store_request()) + peers.abortion(2, 2), causes.PROTOCOL_VIOLATION),

@@ -120,12 +120,16 @@ __all__ = [
 ]
 
 
+_MODULES = ("acceptor", "aio", "causes", "errors", "requestor", "text", "tls")
+
+
 def __getattr__(name: str) -> object:
+    # The built-in, because importlib would have to be loaded first, on each start of echoscu.
+    if name in _MODULES:
+        return __import__(f"{__name__}.{name}", fromlist=("",))
     for home, names in _HOMES.items():
         if name in names:
-            from importlib import import_module
-
-            value: object = getattr(import_module(f".{home}", __name__), name)
+            value: object = getattr(__import__(f"{__name__}.{home}", fromlist=("",)), name)
             globals()[name] = value
             return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

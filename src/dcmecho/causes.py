@@ -128,7 +128,7 @@ ASSOCIATE_TIMEOUT = _cause(
     "associate-timeout",
     PEER,
     (ASSOCIATE,),
-    "the peer accepted the connection and then said nothing",
+    "the peer accepted the connection and did not answer the association request",
     "a DICOM peer may be busy or hanging; a peer that expects TLS may be waiting for it too (+tls, +tla)",
 )
 PEER_SPEAKS_TLS = _cause(
@@ -151,18 +151,25 @@ CONNECTION_CLOSED = _cause(
     PEER,
     _ON_THE_WIRE,
     "the peer closed the connection without a word",
-    "the peer may refuse this address or title, expect TLS, or have failed: see its log",
+    "the peer may have failed: see its log",
+)
+RELEASED_BY_PEER = _cause(
+    "released-by-peer",
+    PEER,
+    (ECHO, RELEASE),
+    "the peer released the association before we had done",
+    "the peer may be shutting down: see its log",
 )
 CONNECTION_RESET = _cause(
     "connection-reset",
     PEER,
     (TLS, *_ON_THE_WIRE),
     "the connection was reset",
-    "the peer may have failed or expect TLS, or a firewall cut the connection",
+    "the peer may have failed, or a firewall cut the connection",
 )
 CONNECTION_LOST = _cause("connection-lost", NETWORK, (TLS, *_ON_THE_WIRE), "the connection was lost")
 PROTOCOL_VIOLATION = _cause(
-    "protocol-violation", PEER, _ON_THE_WIRE, "the peer broke the protocol", "run with -d to see what it sent"
+    "protocol-violation", PEER, _ON_THE_WIRE, "the peer broke the protocol", "-ll trace shows what it sent"
 )
 NO_PROGRESS = _cause(
     "no-progress", NETWORK, _ON_THE_WIRE, "nothing could be sent or received", "raise -ts if the peer is only slow"
@@ -178,7 +185,7 @@ DEADLINE_EXCEEDED = _cause(
     "deadline-exceeded",
     NETWORK,
     (RESOLVE, CONNECT, TLS, *_ON_THE_WIRE),
-    "the deadline for the whole run has passed",
+    "the whole run did not end",
 )
 INTERRUPTED = _cause("interrupted", LOCAL, STEPS, "interrupted")
 
@@ -204,7 +211,7 @@ PEER_NOT_TLS = _cause(
     "use the peer's TLS port, or leave out +tls and +tla",
 )
 TLS_TIMEOUT = _cause(
-    "tls-timeout", PEER, (TLS,), "the TLS handshake did not end in time", "the peer may have no TLS on that port"
+    "tls-timeout", PEER, (TLS,), "the TLS handshake did not end", "the peer may have no TLS on that port"
 )
 TLS_UNKNOWN_CA = _cause(
     "tls-unknown-ca",

@@ -132,12 +132,16 @@ class ClientAssociation:
         self.connect()
         self.associate()
 
-    def set_up_tls(self) -> None:
-        """Load what TLS needs; `connect` does it if it has not been done. LocalError if that cannot be used."""
+    def set_up_tls(self) -> list[str]:
+        """Load what TLS needs, and return what of it is worth a warning; `connect` does it if it has not been done.
+
+        LocalError if that cannot be used.
+        """
         from .tls import wire
 
         assert self.settings.tls is not None
         self._tls = wire.client(self.settings.tls)
+        return self._tls.warnings
 
     def connect(self) -> None:
         """Look up the host and connect the first of its addresses that answers, IPv4 first (and TLS, if asked for)."""
@@ -156,7 +160,9 @@ class ClientAssociation:
             self.result.seconds = clock() - self._began
 
     def associate(self) -> None:
-        """Request the association."""
+        """Request the association. RuntimeError if nothing is connected."""
+        if self._socket is None:
+            raise RuntimeError("there is no connection yet: call connect() or open(), or use `with`")
         self._requestor = requestor = Requestor(self.settings, self.result, self._deadline.at)
         now = clock()
         requestor.associate(now)
@@ -383,7 +389,7 @@ class ClientAssociation:
             self.result.tls_report = tls.finished(secured)
         except TimeoutError:
             self._deadline.remaining(TLS, None, clock())
-            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, clock() - began) from None
+            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, self.settings.handshake_timeout(0.0) or 0.0) from None
         except OSError as error:
             raise tls.failed(error, secured) from error
         finally:

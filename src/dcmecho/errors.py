@@ -37,14 +37,14 @@ if TYPE_CHECKING:
 class Error(Exception):
     """Base of every exception in this module. All of them can be pickled."""
 
-    def __reduce__(self) -> "tuple[Callable[..., Error], tuple[object, ...]]":
-        return _restore, (type(self), self.args, self.__dict__)
+    def __reduce__(self) -> "tuple[Callable[..., Error], tuple[object, ...], dict[str, object]]":
+        # The attributes come last, once the error itself exists: its result refers back to it.
+        return _restore, (type(self), self.args), self.__dict__
 
 
-def _restore(kind: "type[Error]", args: tuple[object, ...], attributes: dict[str, object]) -> "Error":
+def _restore(kind: "type[Error]", args: tuple[object, ...]) -> "Error":
     error = kind.__new__(kind)
     error.args = args
-    error.__dict__.update(attributes)
     return error
 
 
@@ -98,6 +98,11 @@ class UnexpectedPDU(RemoteProtocolError):
 
 class UsageError(Error, ValueError):
     """A command line or a parameter is wrong; the text names it and says why."""
+
+
+_MAY_EXPECT_TLS = (
+    "the peer may expect TLS on that port (try +tls or +tla), refuse this address or title, or have failed: see its log"
+)
 
 
 class VerificationError(Error):
@@ -205,7 +210,12 @@ class AssociationAborted(VerificationError):
 
 
 class ConnectionLost(VerificationError):
-    """The transport connection ended without release or abort."""
+    """The transport connection ended without release or abort, or the peer released before we had done."""
+
+    def __init__(self, cause: Cause, step: str, detail: str = "") -> None:
+        # A port that expects TLS closes or resets so on plain DICOM: by far the commonest reason at this step.
+        expects_tls = step == causes.ASSOCIATE and cause in (causes.CONNECTION_CLOSED, causes.CONNECTION_RESET)
+        super().__init__(cause, step, detail, hint=_MAY_EXPECT_TLS if expects_tls else None)
 
 
 class PeerProtocolError(VerificationError):
@@ -218,6 +228,9 @@ class VerificationTimeout(VerificationError, TimeoutError):
     def __init__(self, cause: Cause, step: str, seconds: float) -> None:
         super().__init__(cause, step, f"{seconds:g} s")
         self.seconds = seconds
+
+    def text(self) -> str:
+        return f"{self.cause.summary} within {self.detail}"
 
 
 class EchoFailed(VerificationError):

@@ -26,6 +26,11 @@ def recognize(first_bytes: bytes) -> str:
     return ""
 
 
+def is_dicom(first_bytes: bytes) -> bool:
+    """Tell whether bytes begin as a PDU of the upper layer does (PS3.8 9.3): type 1 to 7, then a reserved zero."""
+    return len(first_bytes) >= 2 and 1 <= first_bytes[0] <= 7 and first_bytes[1] == 0
+
+
 def readable(first_bytes: bytes) -> str:
     """Return the beginning of a peer's bytes for a message: as text where they are text, else as hexadecimal."""
     line = first_bytes.split(b"\n", 1)[0].rstrip(b"\r")[:40]

@@ -53,6 +53,7 @@ from .pdu import (
 )
 from .recognition import readable, recognize
 from .result import ContextResult, EchoResult, Negotiated, VerificationResult
+from .settings import DEFAULT_SOCKET_TIMEOUT
 from .uids import IMPLEMENTATION_CLASS_UID, VERIFICATION
 
 TYPE_CHECKING = False
@@ -229,8 +230,8 @@ class Requestor:
         elif self._limit_at is not None and now >= self._limit_at:
             limit = settings.dimse_timeout if self.step == ECHO else settings.acse_timeout
             error = VerificationTimeout(_TIMEOUT_CAUSES[self.step], self.step, limit or 0.0)
-        elif settings.socket_timeout is not None and now >= self._progress_at + settings.socket_timeout:
-            error = VerificationTimeout(causes.NO_PROGRESS, self.step, settings.socket_timeout)
+        elif (limit := self._progress_limit()) is not None and now >= self._progress_at + limit:
+            error = VerificationTimeout(causes.NO_PROGRESS, self.step, limit)
         if error is not None:
             self._send_abort(now)
             self._fail(error, now)
@@ -238,12 +239,20 @@ class Requestor:
     def next_timer(self) -> float | None:
         """When `handle_timer` wants to be called next; None for never."""
         soonest = self._limit_at
-        if self.settings.socket_timeout is not None:
-            progress = self._progress_at + self.settings.socket_timeout
+        limit = self._progress_limit()
+        if limit is not None:
+            progress = self._progress_at + limit
             soonest = progress if soonest is None or progress < soonest else soonest
         if self.deadline_at is not None and (soonest is None or self.deadline_at < soonest):
             soonest = self.deadline_at
         return soonest
+
+    def _progress_limit(self) -> float | None:
+        """The socket timeout. Its default gives way to the limit that the wait for an answer has of its own."""
+        limit = self.settings.socket_timeout
+        if limit == DEFAULT_SOCKET_TIMEOUT and self._limit_at is not None and not self.association.is_inside_pdu:
+            return None
+        return limit
 
     def data_to_send(self) -> bytes:
         """What is to be written since the last call."""
@@ -302,8 +311,7 @@ class Requestor:
             if self.association.state in _AWAITING_RELEASE_RESPONSE:
                 self.association.send_release_response(now)
             if not event.is_collision:
-                detail = "it released the association"
-                self._fail(ConnectionLost(causes.CONNECTION_CLOSED, self.step, detail), now)
+                self._fail(ConnectionLost(causes.RELEASED_BY_PEER, self.step), now)
         elif isinstance(event, AbortIndication):
             self._fail(AssociationAborted(self.step, event.source, event.reason, _abort_text(event)), now)
         elif isinstance(event, ViolationIndication):

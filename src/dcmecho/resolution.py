@@ -34,8 +34,8 @@ def resolve_error(host: str, error: OSError | UnicodeError, detail: str = "") ->
 
 def encoded(host: str) -> bytes | str:
     """The host as getaddrinfo takes it fastest: bytes, where no international name has to be encoded."""
-    if not host or "\0" in host or len(host) > 1025:
-        raise UsageError("the host name is empty, too long or holds a null character")
+    if not isinstance(host, str) or not host or "\0" in host or len(host) > 1025:
+        raise UsageError("the host is no name: empty, too long, or with a null character")
     return host.encode("ascii") if host.isascii() else host
 
 

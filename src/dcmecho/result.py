@@ -18,6 +18,11 @@ MAX_ECHO_RECORDS = 1000
 _EXACT_SAMPLES = 65536
 
 
+def _seconds(seconds: float) -> float:
+    """Seconds for JSON, to the nanosecond: what a clock has beyond that is noise."""
+    return round(seconds, 9)
+
+
 class ConnectAttempt(Record):
     """An address that was tried: `cause` and `detail` say why it failed, None and empty if it did not."""
 
@@ -31,7 +36,12 @@ class ConnectAttempt(Record):
 
     def to_dict(self) -> "dict[str, Any]":
         cause = self.cause.name if self.cause else None
-        return {"address": self.address, "seconds": self.seconds, "cause": cause, "detail": self.detail or None}
+        return {
+            "address": self.address,
+            "seconds": _seconds(self.seconds),
+            "cause": cause,
+            "detail": self.detail or None,
+        }
 
 
 class ContextResult(Record):
@@ -128,7 +138,11 @@ class EchoResult(Record):
         return self.status == 0
 
     def to_dict(self) -> "dict[str, Any]":
-        found: dict[str, Any] = {"message_id": self.message_id, "seconds": self.seconds, "status": self.status}
+        found: dict[str, Any] = {
+            "message_id": self.message_id,
+            "seconds": _seconds(self.seconds),
+            "status": self.status,
+        }
         if self.error_comment:
             found["error_comment"] = self.error_comment
         if self.error_id is not None:
@@ -139,25 +153,29 @@ class EchoResult(Record):
 
 
 class EchoStatistics:
-    """Round-trip times of all echoes, in seconds.
+    """Numbers of all echoes (`failed` of the `answered` had another status than Success) and their round-trip times, in
+    seconds.
 
     Minimum, maximum and average are exact. Median and 99th percentile are exact up to 65,536 echoes and to three
     digits beyond, so that a run of any length takes little memory.
     """
 
-    __slots__ = ("_counts", "_samples", "_total", "answered", "maximum", "minimum", "sent")
+    __slots__ = ("_counts", "_samples", "_total", "answered", "failed", "maximum", "minimum", "sent")
 
     def __init__(self) -> None:
         self.sent = 0
         self.answered = 0
+        self.failed = 0
         self.minimum = 0.0
         self.maximum = 0.0
         self._total = 0.0
         self._samples: list[float] = []
         self._counts: dict[float, int] = {}
 
-    def add(self, seconds: float) -> None:
+    def add(self, seconds: float, *, is_success: bool = True) -> None:
         """Count an answered echo."""
+        if not is_success:
+            self.failed += 1
         if not self.answered or seconds < self.minimum:
             self.minimum = seconds
         if seconds > self.maximum:
@@ -210,7 +228,12 @@ class EchoStatistics:
             "p99": self.p99,
             "max": self.maximum,
         }
-        return {"sent": self.sent, "answered": self.answered, "seconds": times if self.answered else None}
+        return {
+            "sent": self.sent,
+            "answered": self.answered,
+            "failed": self.failed,
+            "seconds": {name: _seconds(time) for name, time in times.items()} if self.answered else None,
+        }
 
 
 class VerificationResult:
@@ -281,7 +304,7 @@ class VerificationResult:
 
     def add_echo(self, echo: EchoResult) -> None:
         """Record an answered echo."""
-        self.statistics.add(echo.seconds)
+        self.statistics.add(echo.seconds, is_success=echo.status == 0)
         if len(self.echoes) < MAX_ECHO_RECORDS:
             self.echoes.append(echo)
 
@@ -293,8 +316,10 @@ class VerificationResult:
             "peer": {"host": self.host, "port": self.port, "address": self.address or None},
             "called_ae_title": self.called_ae_title,
             "calling_ae_title": self.calling_ae_title,
-            "seconds": self.seconds,
-            "steps": [{"step": step, "seconds": self.steps[step]} for step in causes.STEPS if step in self.steps],
+            "seconds": _seconds(self.seconds),
+            "steps": [
+                {"step": step, "seconds": _seconds(self.steps[step])} for step in causes.STEPS if step in self.steps
+            ],
             "attempts": [attempt.to_dict() for attempt in self.attempts],
             "tls": self.tls,
             "negotiated": self.negotiated.to_dict() if self.negotiated else None,

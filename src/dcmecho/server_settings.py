@@ -157,7 +157,11 @@ class ServerSettings:
             return True
         from ipaddress import ip_address
 
-        found = ip_address(address.partition("%")[0])
+        try:
+            found = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False  # a socket of another kind
+        found = getattr(found, "ipv4_mapped", None) or found
         return any(found in network for network in self.allow_from)
 
 

@@ -41,6 +41,9 @@ _ROOM_FOR_TRANSFER_SYNTAXES = 65535 - 4 - 4 - MAX_UID_LENGTH
 
 MIN_MAX_PDU = 4096
 MAX_MAX_PDU = 131072
+DEFAULT_SOCKET_TIMEOUT = 60.0
+"""Seconds, as DCMTK has it."""
+
 LONGEST_TIMEOUT = 10 * 366 * 24 * 3600.0
 """Seconds. Beyond ten years a timeout is a slip, and operating systems' timers overflow."""
 
@@ -74,8 +77,8 @@ def check_max_pdu(max_pdu: int) -> int:
 
 def check_timeout(seconds: float | None, what: str) -> float | None:
     """Return a timeout. UsageError unless it is None (unlimited) or more than 0 and at most ten years."""
-    if seconds is not None and not 0 < seconds <= LONGEST_TIMEOUT:
-        raise UsageError(f"{what} {seconds} is not a number of seconds above 0")
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds <= LONGEST_TIMEOUT):
+        raise UsageError(f"{what} {seconds!r} is not a number of seconds above 0")
     return seconds
 
 
@@ -96,15 +99,15 @@ def check_transfer_syntaxes(uids: "Iterable[str]") -> tuple[str, ...]:
 
 def check_port(port: int, lowest: int = 1) -> int:
     """Return a TCP port. UsageError if it is not between `lowest` and 65535."""
-    if not lowest <= port <= 65535:
-        raise UsageError(f"port {port} is not between {lowest} and 65535")
+    if not isinstance(port, int) or not lowest <= port <= 65535:
+        raise UsageError(f"port {port!r} is not an integer between {lowest} and 65535")
     return port
 
 
 def check_repeat(repeat: int) -> int:
     """Return a number of echoes. UsageError if it is below 1."""
-    if repeat < 1:
-        raise UsageError(f"repeat {repeat} is below 1")
+    if not isinstance(repeat, int) or repeat < 1:
+        raise UsageError(f"repeat {repeat!r} is not an integer above 0")
     return repeat
 
 
@@ -116,7 +119,8 @@ class VerificationSettings:
     presentation_contexts: how many are proposed for Verification, 1 to 128, with ids 1, 3, 5 ...
     max_pdu: the longest P-DATA-TF we take, 4096 to 131072 bytes, or 0 for no limit.
     connect_timeout: seconds for connecting one address, TLS handshake included; None is unlimited.
-    socket_timeout: seconds without any progress of a send or receive; None is unlimited.
+    socket_timeout: seconds without any progress of a send or receive; None is unlimited. The default, 60, gives way to
+        a longer limit of the wait for an answer (acse_timeout, dimse_timeout); another value does not.
     acse_timeout: seconds for the answer to an association or release request; None is unlimited.
     dimse_timeout: seconds for the answer to an echo request; None is unlimited.
     deadline: seconds for the whole, from looking up the name to the end of the release; None is unlimited.
@@ -152,7 +156,7 @@ class VerificationSettings:
         presentation_contexts: int = 1,
         max_pdu: int = 16384,
         connect_timeout: float | None = None,
-        socket_timeout: float | None = 60.0,
+        socket_timeout: float | None = DEFAULT_SOCKET_TIMEOUT,
         acse_timeout: float | None = 30.0,
         dimse_timeout: float | None = None,
         deadline: float | None = None,

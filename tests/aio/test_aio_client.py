@@ -133,7 +133,7 @@ class TestBetweenOperations:
         ("said", "cause"),
         [
             ((send(peers.abortion(0)), close), causes.ABORTED),
-            ((send(peers.RELEASE_REQUEST), expect(peers.RELEASE_RP), silence), causes.CONNECTION_CLOSED),
+            ((send(peers.RELEASE_REQUEST), expect(peers.RELEASE_RP), silence), causes.RELEASED_BY_PEER),
             ((send(b"\x99"), expect(peers.ABORT), silence), causes.PROTOCOL_VIOLATION),
             ((send(peers.echo_response(1)), expect(peers.ABORT), silence), causes.PROTOCOL_VIOLATION),
             ((close,), causes.CONNECTION_CLOSED),

@@ -309,9 +309,9 @@ def messages() -> list[Attack]:
         "data set fragment": (PDV(1, False, True, command),),
         "data set fragment inside a command": (PDV(1, True, False, command), PDV(1, False, True, b"")),
         "two contexts in one message": (PDV(1, True, False, command[:4]), PDV(5, True, True, command[4:])),
-        "2000 echoes in one PDU": tuple([PDV(1, True, True, command)] * 200),
+        "200 echoes in one PDU": tuple([PDV(1, True, True, command)] * 200),
         "2000 empty fragments": (*[PDV(1, True, False, b"")] * 2000, PDV(1, True, True, command)),
-        "10000 bytes singly": tuple([PDV(1, True, False, b"\0")] * 2300),
+        "2300 bytes singly": tuple([PDV(1, True, False, b"\0")] * 2300),
     }
     found += [Attack(f"PDV: {label}", PDataTF(each).encode(), ASSOCIATED) for label, each in pdvs.items()]
     forged_pdus = {

@@ -254,13 +254,15 @@ def test_socket_timeout(echoscu: Echoscu, name: str) -> None:
     with FakePeer(silent_peer) as peer:
         outcome = echoscu(name, 0.1, LOOPBACK, peer.port)
     assert outcome.code == 1
-    assert outcome.errors.startswith("F: Association failed: nothing could be sent or received: 0.1 s.")
+    assert outcome.errors.startswith("F: Association failed: nothing could be sent or received within 0.1 s.")
 
 
 def test_no_socket_timeout(echoscu: Echoscu) -> None:
     with FakePeer(silent_peer) as peer:
         outcome = echoscu("-ts", 0.05, "-tn", 0, "-ta", 0.1, LOOPBACK, peer.port)
-    assert outcome.errors.startswith("F: Association failed: the peer accepted the connection and then said nothing")
+    assert outcome.errors.startswith(
+        "F: Association failed: the peer accepted the connection and did not answer the association request"
+    )
 
 
 @pytest.mark.parametrize("name", ["-ta", "--acse-timeout"])
@@ -269,7 +271,8 @@ def test_acse_timeout_of_the_association(echoscu: Echoscu, name: str) -> None:
         outcome = echoscu(name, 0.1, LOOPBACK, peer.port)
     assert outcome.code == 1
     assert outcome.errors.startswith(
-        "F: Association failed: the peer accepted the connection and then said nothing: 0.1 s. "
+        "F: Association failed: the peer accepted the connection and did not answer the association request "
+        "within 0.1 s. "
         "Hint: a DICOM peer may be busy or hanging; a peer that expects TLS"
     )
 
@@ -279,7 +282,7 @@ def test_acse_timeout_of_the_release(echoscu: Echoscu) -> None:
         outcome = echoscu("-ta", 0.1, LOOPBACK, peer.port)
         assert peer.settled().kinds[-2:] == [A_RELEASE_RQ, A_ABORT]
     assert outcome.code == 70
-    assert outcome.lines == ["F: Release failed: no answer to the release request: 0.1 s"]
+    assert outcome.lines == ["F: Release failed: no answer to the release request within 0.1 s"]
 
 
 @pytest.mark.parametrize("name", ["-td", "--dimse-timeout"])
@@ -289,7 +292,7 @@ def test_dimse_timeout(echoscu: Echoscu, name: str) -> None:
         assert peer.settled().kinds == [A_ASSOCIATE_RQ, P_DATA_TF, A_ABORT]
     assert outcome.code == 70
     assert outcome.lines == [
-        "F: Echo failed: no answer to an echo request: 0.1 s. Hint: raise -td if the peer is only slow"
+        "F: Echo failed: no answer to an echo request within 0.1 s. Hint: raise -td if the peer is only slow"
     ]
 
 
@@ -302,4 +305,4 @@ def test_deadline(echoscu: Echoscu, script: Script, step: str, code: int) -> Non
     with FakePeer(script) as peer:
         outcome = echoscu("--deadline", 0.1, LOOPBACK, peer.port)
     assert outcome.code == code
-    assert outcome.lines == [f"F: {step} failed: the deadline for the whole run has passed: 0.1 s"]
+    assert outcome.lines == [f"F: {step} failed: the whole run did not end within 0.1 s"]

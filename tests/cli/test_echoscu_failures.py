@@ -173,7 +173,7 @@ def test_one_bad_answer_among_many_counts(echoscu: Echoscu) -> None:
     [
         (Abort(0, 0).encode(), "the peer aborted the association: source: service user"),
         (Abort(2, 6).encode(), "the peer aborted the association: source: service provider, reason 6"),
-        (ReleaseRQ().encode(), "the peer closed the connection without a word: it released the association"),
+        (ReleaseRQ().encode(), "the peer released the association before we had done"),
         (message(CEchoRSP(7).encode()), "the peer broke the protocol: it sent a C-ECHO-RSP to message id 7"),
         (b"\x09\x00\x00\x00\x00\x01x", "the peer broke the protocol: "),
         (b"\x04\x00\x00\x00\x00\x04abcd", "the peer broke the protocol: P-DATA-TF: "),

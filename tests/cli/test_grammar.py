@@ -187,7 +187,7 @@ def test_an_empty_word_is_a_parameter() -> None:
         ("--aetitel", 'unknown option "--aetitel" (did you mean --aetitle?)'),
         ("+aet", 'unknown option "+aet" (did you mean -aet?)'),
         ("--aetitle=A", 'unknown option "--aetitle=A" (--aetitle takes its value as a word of its own)'),
-        ("--verb", 'unknown option "--verb"'),
+        ("--verb", 'unknown option "--verb" (did you mean --verbose?)'),
         ("-\x1b[2J", 'unknown option "-\\x1b[2J"'),
     ],
 )

@@ -173,4 +173,4 @@ def test_echoscu_on_a_pipe() -> None:
         with Program(words) as program:
             outcome = program.wait()
     assert outcome.code == 70
-    assert outcome.lines == ["F: Echo failed: the deadline for the whole run has passed: 1.2 s"]
+    assert outcome.lines == ["F: Echo failed: the whole run did not end within 1.2 s"]

@@ -469,7 +469,7 @@ def test_warning_of_our_own_certificate_that_ends_soon(pki: Factory, echoscu: Ec
         assert echoscu(*words, "--expiry-warning", "9", LOOPBACK, server.port).errors == ""
     (warning,) = texts(outcome, "W")
     assert "our certificate" in warning
-    assert "expires in 10 days" in warning
+    assert "expires in 9 days" in warning
 
 
 def test_a_certificate_that_ends_within_more_days(pki: Factory, echoscu: Echoscu) -> None:

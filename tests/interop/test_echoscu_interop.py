@@ -61,7 +61,7 @@ def test_all_that_can_be_proposed(request: pytest.FixtureRequest, name: str) -> 
 def test_dcmtk_never_answers_more_transfer_syntaxes(stock_storescp: Peer) -> None:
     outcome = echoscu(stock_storescp, "-pts", DCMTK_TRANSFER_SYNTAXES + 1, "-ta", 0.5)
     assert outcome.code == 1
-    assert outcome.errors.startswith("F: Association failed: the peer accepted the connection and then said nothing")
+    assert outcome.errors.startswith("F: Association failed: the peer accepted the connection and did not answer")
     assert echoscu(stock_storescp).code == 0
 
 

@@ -280,7 +280,7 @@ FAILING = (
         _own(),
         causes.TLS_TIMEOUT,
         causes.TLS,
-        "did not end in time",
+        "did not end within",
         flags="-to 0.2",
     ),
     Failing(
@@ -289,7 +289,7 @@ FAILING = (
         _own(),
         causes.TLS_TIMEOUT,
         causes.TLS,
-        "did not end in time",
+        "did not end within",
         flags="-ts 0.2",
     ),
     Failing(
@@ -307,7 +307,7 @@ FAILING = (
         _own(),
         causes.ASSOCIATE_TIMEOUT,
         causes.ASSOCIATE,
-        "said nothing",
+        "did not answer",
         flags="-ta 0.2",
     ),
     Failing(

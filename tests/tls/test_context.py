@@ -191,7 +191,7 @@ def test_warnings_about_our_own_dates(pki: Factory) -> None:
         client_context(client_configuration(pki, **own(identity)), warnings)
         told[label] = warnings
     assert "expired on" in told["old"][0]
-    assert "expires in 12 days" in told["ending"][0]
+    assert "expires in 11 days" in told["ending"][0]
     assert "is not valid before" in told["early"][0]
     assert not told["fine"]
 

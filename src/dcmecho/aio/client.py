@@ -123,8 +123,9 @@ class AsyncClientAssociation:
             self.result.seconds = clock() - self._began
 
     async def associate(self) -> None:
-        """Request the association."""
-        assert self._protocol is not None
+        """Request the association. RuntimeError if nothing is connected."""
+        if self._protocol is None:
+            raise RuntimeError("there is no connection yet: call connect() or open(), or use `async with`")
         self._requestor = Requestor(self.settings, self.result, self._deadline.at)
         self._requestor.associate(asyncio.get_running_loop().time())
         await self._protocol.run(self._requestor)
@@ -231,7 +232,7 @@ class AsyncClientAssociation:
                 self.result.tls_report = await protocol.secure(tls, tls.server_name(self.host))
         except TimeoutError:
             self._deadline.remaining(TLS, None, loop.time())
-            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, loop.time() - began) from None
+            raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, self.settings.handshake_timeout(0.0) or 0.0) from None
         finally:
             self.result.steps[TLS] = loop.time() - began
 
@@ -378,7 +379,7 @@ class _ClientProtocol(asyncio.Protocol):
             self._spare = None
         if requestor is None:
             self._early += data
-            if self._layer is None:
+            if self._early:
                 self.transport.pause_reading()
         elif data:
             requestor.receive_data(data, self._loop.time())

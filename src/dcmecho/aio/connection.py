@@ -20,6 +20,7 @@ from dcmecho.acceptor import (
 from dcmecho.dimse import SUCCESS, CEchoRSP
 from dcmecho.errors import VerificationError
 from dcmecho.handler import EchoStatus, Peer
+from dcmecho.recognition import is_dicom
 from dcmecho.server_settings import ServerSettings
 
 TYPE_CHECKING = False
@@ -36,6 +37,9 @@ LINGER = 2.0
 
 PROCESSING_FAILURE = 0x0110
 """The status of an echo whose handler failed (PS3.7 Annex C)."""
+
+_TLS_EXPECTED = b"\x15\x03\x01\x00\x02\x02\x46"
+"""A fatal alert, "protocol version" (RFC 8446 6): it tells a client without TLS what this port speaks."""
 
 _QUICK_ACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 
@@ -227,6 +231,8 @@ class Connection(asyncio.Protocol):
             failure = error if isinstance(error, VerificationError) else _failure(tls, layer, error)
             self._acceptor.give_up(TLS_FAILED, _tls_text(failure), self._loop.time())
             self._is_over = True
+            if is_dicom(layer.first_bytes):
+                self._transport.write(_TLS_EXPECTED)
         ours = layer.data_to_send()
         if ours:
             self._transport.write(ours)

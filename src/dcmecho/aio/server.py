@@ -74,7 +74,7 @@ class EchoServer:
     async def start(self) -> None:
         """Begin to listen. LocalError if the port cannot be had, or TLS not be set up."""
         loop = asyncio.get_running_loop()
-        self.is_closed = False
+        self.is_closed, self._nobody_left = False, None
         self.load_tls()
         for listener in self._sockets or listening_sockets(self.settings.bind_address, self.port):
             self.port = listener.getsockname()[1]

@@ -27,10 +27,15 @@ def understand(command: "Command", words: "list[str] | None") -> Arguments | int
                 say(arguments_line(arguments), sys.stderr)
             return arguments
     except UsageError as error:
-        say(f"{command.name}: {error}", sys.stderr)
-        say(f"Try '{command.name} --help'.", sys.stderr)
-        return exit_codes.USAGE
+        return complain(command.name, error)
     return answer(arguments)
+
+
+def complain(name: str, error: UsageError) -> int:
+    """Say what is wrong with a command line; return the exit code."""
+    say(f"{name}: {error}", sys.stderr)
+    say(f"Try '{name} --help'.", sys.stderr)
+    return exit_codes.USAGE
 
 
 def _fill_standard_descriptors() -> None:
@@ -61,7 +66,11 @@ def say(text: str, stream: "TextIO | None") -> bool:
     if stream is None:  # print() would take standard output instead
         return False
     try:
-        print(text, file=stream, flush=True)
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:  # a terminal or file that does not have every character
+            encoding = getattr(stream, "encoding", None) or "ascii"
+            print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
     except (OSError, ValueError):
         silence()
         return False

@@ -14,7 +14,7 @@ from dcmecho.dimse import (
     decode_command,
     status_text,
 )
-from dcmecho.errors import MalformedMessage
+from dcmecho.errors import MalformedMessage, MalformedPDU
 from dcmecho.items import (
     CONTEXT_RESULTS,
     AsynchronousOperationsWindow,
@@ -30,8 +30,10 @@ from dcmecho.items import (
     find,
 )
 from dcmecho.pdu import (
+    A_ASSOCIATE_RQ,
     ABORT_REASONS,
     ABORT_SOURCES,
+    HEADER_LENGTH,
     PDU_NAMES,
     REJECTION_REASONS,
     REJECTION_RESULTS,
@@ -45,7 +47,7 @@ from dcmecho.pdu import (
     ReleaseRQ,
 )
 from dcmecho.text import escape
-from dcmecho.uids import name_of
+from dcmecho.uids import MAX_ASSOCIATION_PDU, name_of
 
 from .log import DEBUG, NETWORK, TRACE, Log
 
@@ -86,11 +88,41 @@ class Dumper(Observer):
         self._dictionary = dictionary
         self._who = who
         self._shows_bytes = log.is_enabled(TRACE)
+        self._request: bytes | None = b""
+        """What has come of an association request that is not whole yet; None once it is, or is none."""
 
     def data(self, sent: bool, data: bytes) -> None:
-        if self._shows_bytes:
-            direction = "sent" if sent else "received"
-            self._write(TRACE, [f"{len(data)} bytes {direction}", *hex_lines(data)])
+        if not self._shows_bytes:
+            return
+        direction = "sent" if sent else "received"
+        self._write(
+            TRACE, [f"{len(data)} bytes {direction}", *hex_lines(data if sent else self._without_secrets(data))]
+        )
+
+    def _without_secrets(self, data: bytes) -> bytes:
+        """Return what has come, with asterisks for what a user identity holds (PS3.7 D.3.3.7).
+
+        Of a request that comes in pieces only the last is shown: before it, nobody can tell where a secret is.
+        """
+        if self._request is None:
+            return data
+        request = self._request + data
+        if request[0] != A_ASSOCIATE_RQ:
+            self._request = None
+            return data
+        self._request = request
+        end = HEADER_LENGTH + int.from_bytes(request[2:HEADER_LENGTH], "big")
+        if len(request) < min(end, HEADER_LENGTH + MAX_ASSOCIATION_PDU):
+            return b""
+        self._request = None
+        try:
+            identity = find(AssociateRQ.decode(request[:end]).user_information, UserIdentityRQ)
+        except MalformedPDU:
+            return b""
+        for secret in (identity.primary_field, identity.secondary_field) if identity else ():
+            if secret:
+                request = request.replace(secret, b"*" * len(secret))
+        return request
 
     def pdu(self, sent: bool, pdu: "PDU") -> None:
         self._write(DEBUG, pdu_lines(sent, pdu))

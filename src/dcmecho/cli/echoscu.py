@@ -18,7 +18,7 @@ from dcmecho.uids import (
 )
 
 from . import exit_codes
-from .common import say, understand
+from .common import complain, say, understand
 from .log import DEBUG, FATAL, INFO, SECURITY, WARN, Log, failure_line, open_log
 from .table_scu import ECHOSCU
 
@@ -34,6 +34,9 @@ _TRANSFER_SYNTAXES = {
     "explicit-big": (EXPLICIT_VR_BIG_ENDIAN,),
     "implicit-little": (IMPLICIT_VR_LITTLE_ENDIAN,),
 }
+
+_SHOWN_FAILURES = 10
+"""Failed echoes that are shown one by one without `-v`; all are counted."""
 
 _NOT_DATA_OF_A_PDU = 12
 """What DCMTK takes off the peer's maximum length for its "Max Send PDV": PDU header and PDV header, 6 bytes each."""
@@ -53,8 +56,7 @@ def main(words: "list[str] | None" = None) -> int:
             return check_offline(arguments, log)
         run = _Run(arguments, log)
     except UsageError as error:
-        say(f"echoscu: {error}", sys.stderr)
-        return exit_codes.USAGE
+        return complain("echoscu", error)
     except VerificationError as error:
         return _cannot_start(error, arguments, log)
     except KeyboardInterrupt:
@@ -132,8 +134,11 @@ class _Run:
         )
         self._association = ClientAssociation(arguments.text("peer"), arguments.number("port"), settings)
         self._result = self._association.result
+        self._told: list[str] = []
         if tls is not None:
-            self._association.set_up_tls()
+            self._told = list(self._association.set_up_tls())
+            for warning in self._told:
+                log.warn(escape(warning), SECURITY)
 
     def execute(self) -> int:
         """Do it; return the exit code."""
@@ -151,7 +156,9 @@ class _Run:
     def _verify(self) -> None:
         association, log, repeat = self._association, self._log, self._arguments.number("repeat")
         log.info("Requesting Association")
-        association.open()
+        association.connect()
+        self._tell_tls()
+        association.associate()
         self._tell_accepted()
         if repeat == 1 or log.is_enabled(INFO):
             for _ in range(repeat):
@@ -165,21 +172,27 @@ class _Run:
             log.info("Releasing Association")
             association.release()
 
+    def _tell_tls(self) -> None:
+        """What the handshake told; what was worth a warning before it has been told."""
+        log, report = self._log, self._result.tls_report
+        if report is None:
+            return
+        for warning in report.warnings:
+            if warning not in self._told:
+                log.warn(escape(warning), SECURITY)
+        if log.is_enabled(INFO):
+            from .tls_text import details_lines
+
+            for line in details_lines(report.to_dict()):
+                log.info(line, SECURITY)
+
     def _tell_accepted(self) -> None:
         log, negotiated = self._log, self._result.negotiated
-        for warning in self._result.tls_report.warnings if self._result.tls_report is not None else ():
-            log.warn(escape(warning), SECURITY)
         if negotiated is None or not log.is_enabled(INFO):
             return
         maximum = negotiated.peer_max_pdu
         limit = max(maximum - _NOT_DATA_OF_A_PDU, 0) if maximum else "unlimited"
         log.info(f"Association Accepted (Max Send PDV: {limit})")
-        tls = self._result.tls
-        if tls is not None:
-            from .tls_text import details_lines
-
-            for line in details_lines(tls):
-                log.info(line, SECURITY)
 
     def _echo(self) -> None:
         """One echo, with the lines that `-v` shows."""
@@ -200,7 +213,7 @@ class _Run:
         try:
             for number in range(1, repeat + 1):
                 echo = association.echo(check=False)
-                if echo.status:
+                if echo.status and self._result.statistics.failed <= _SHOWN_FAILURES:
                     progress.clear()
                     log.error(f"Received Echo Response ({escape(echo_text(echo))})")
                 progress.show(number)
@@ -225,8 +238,9 @@ class _Run:
         failure = result.failure
         was_interrupted = failure is not None and failure.cause is causes.INTERRUPTED
         if result.statistics.sent and (was_interrupted or self._arguments.number("repeat") > 1):
+            is_notable = was_interrupted or result.statistics.failed > _SHOWN_FAILURES
             for line in statistics_lines(result):
-                log.write(WARN if was_interrupted else INFO, line)
+                log.write(WARN if is_notable else INFO, line)
         if failure is not None:
             log.write(FATAL, "Interrupted" if was_interrupted else failure_line(failure))
         if self._arguments.flag("json") and not _print_json(result) and failure is None:
@@ -237,7 +251,8 @@ class _Run:
 def statistics_lines(result: VerificationResult) -> list[str]:
     """Return what there is to say of many echoes."""
     statistics = result.statistics
-    lines = [f"{statistics.sent} echoes sent, {statistics.answered} answered"]
+    failed = f", {statistics.failed} of them with another status than Success" if statistics.failed else ""
+    lines = [f"{statistics.sent} echoes sent, {statistics.answered} answered{failed}"]
     if statistics.answered:
         times = (
             statistics.minimum,

@@ -167,7 +167,12 @@ class Arguments:
             raise UsageError(f"surplus parameter: {quote(self.parameters[len(wanted)])}")
         missing = wanted[len(self.parameters) :]
         if missing and not (self.given("verify_cert") or self.given("is_root_cert")):
-            raise UsageError(f"missing parameter: {missing[0].name}")
+            taken = (
+                " (+tls takes the two words after it as KEY and CERT)"
+                if self._values.get("key_and_certificate")
+                else ""
+            )
+            raise UsageError(f"missing parameter: {missing[0].name}{taken}")
 
 
 def parse(command: Command, words: "Iterable[str]") -> Arguments:

@@ -170,6 +170,9 @@ def suggestion(word: str, index: "dict[str, Option]") -> str:
     name, equals, _ = word.partition("=")
     if equals and name in index and index[name].values:
         return f" ({name} takes its value as a word of its own)"
+    longer = [each for each in index if each.startswith(word)]
+    if len(longer) == 1 and len(word) > 2:
+        return f" (did you mean {longer[0]}?)"
     limit = 1 if len(word) < 5 else 2
     distance, nearest = min([(_distance(word, each, limit), each) for each in index])
     return f" (did you mean {nearest}?)" if distance <= limit and len(word) > 2 else ""

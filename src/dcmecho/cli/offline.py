@@ -21,25 +21,27 @@ if TYPE_CHECKING:
 def check_offline(arguments: "Arguments", log: Log) -> int:
     """Do what `+vc` and `+rc` ask; print each result; return the exit code."""
     settings = configuration(arguments)
-    passed = True
-    for path, form in files(arguments, "verify_cert"):
-        passed &= _tell(verify_certificate(path, settings, form), "is accepted", log)
-    for path, form in files(arguments, "is_root_cert"):
-        passed &= _tell(check_root(path, settings, form), "is a self-signed root CA certificate", log)
-    return exit_codes.OK if passed else exit_codes.INPUT_INVALID
+    checks = [
+        *[(verify_certificate(path, settings, form), "is accepted") for path, form in files(arguments, "verify_cert")],
+        *[
+            (check_root(path, settings, form), "is a self-signed root CA certificate")
+            for path, form in files(arguments, "is_root_cert")
+        ],
+    ]
+    if not all(_tell(check, good, log) for check, good in checks):
+        return exit_codes.OUTPUT_UNWRITABLE
+    return exit_codes.OK if all(check.passed for check, _ in checks) else exit_codes.INPUT_INVALID
 
 
 def _tell(check: "OfflineCheck", good: str, log: Log) -> bool:
+    """Print the result of a check; False if nobody takes it."""
     certificate = check.certificate
-    if check.passed:
-        say(f"{escape(check.path)}: {good}", sys.stdout)
-    else:
-        where = f" (certificate {check.depth} of the chain)" if check.depth else ""
-        say(f"{escape(check.path)}: fails: {escape(check.problem)}{where}", sys.stdout)
+    where = f" (certificate {check.depth} of the chain)" if check.depth else ""
+    lines = [f"{escape(check.path)}: {good if check.passed else f'fails: {escape(check.problem)}{where}'}"]
     if certificate is not None:
-        say(f"  subject {quote(certificate.subject)}, issuer {quote(certificate.issuer)}", sys.stdout)
+        lines.append(f"  subject {quote(certificate.subject)}, issuer {quote(certificate.issuer)}")
         end = date_text(certificate.not_after)
-        say(f"  valid from {date_text(certificate.not_before)} to {end}, {certificate.key_text}", sys.stdout)
+        lines.append(f"  valid from {date_text(certificate.not_before)} to {end}, {certificate.key_text}")
     for warning in check.warnings:
         log.warn(f"{escape(check.path)}: {warning}", SECURITY)
-    return check.passed
+    return say("\n".join(lines), sys.stdout)

@@ -36,7 +36,8 @@ LOGGING = Group(
     Option(
         "-lc --log-config",
         "log_config",
-        "log as FILE says: a Python logging configuration (INI, JSON or TOML) or a logger.cfg of DCMTK",
+        "log as FILE says, whatever -q, -v, -d and -ll say: a Python logging configuration (INI, JSON or TOML) or a "
+        "logger.cfg of DCMTK",
         values="FILE",
         convert=path,
         complete="file",

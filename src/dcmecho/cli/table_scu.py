@@ -103,7 +103,7 @@ ECHOSCU = Command(
             Option(
                 "-ts --socket-timeout",
                 "socket_timeout",
-                "limit without progress of one send or receive",
+                "limit without progress of one send or receive; the default gives way to a longer -ta or -td",
                 values="SECONDS",
                 convert=_SECONDS_OR_NONE,
                 default=60.0,

@@ -2,6 +2,7 @@
 
 import sys
 
+from dcmecho.errors import UsageError
 from dcmecho.tls.configuration import DER, PEM, TLSConfiguration
 
 from . import rules
@@ -14,10 +15,30 @@ if TYPE_CHECKING:
     from .grammar import Arguments
 
 _SNIFFED = 64
+_LONGEST_PASSWORD = 1024
+
+_OPTIONS = {
+    "verify_host_name": "--verify-hostname",
+    "server_name": "--request-sni",
+    "expected_server_name": "--expect-sni",
+}
+"""The options behind the settings that can be wrong."""
 
 
 def configuration(arguments: "Arguments") -> TLSConfiguration:
-    """Return the configuration that the options ask for. UsageError if they make no sense together."""
+    """Return the configuration that the options ask for. UsageError, naming the option, if they make no sense."""
+    try:
+        return _configuration(arguments)
+    except UsageError as error:
+        setting, _, reason = str(error).partition(": ")
+        if setting in _OPTIONS:
+            raise UsageError(f"option {_OPTIONS[setting]}: {reason}") from None
+        if arguments.given("ciphers"):
+            raise UsageError(f"option +cs: {error}") from None
+        raise
+
+
+def _configuration(arguments: "Arguments") -> TLSConfiguration:
     own = files(arguments, "key_and_certificate")
     (key, key_format), (certificate, certificate_format) = own or ((None, PEM), (None, PEM))
     is_client = arguments.command.name == "echoscu"
@@ -97,13 +118,13 @@ def _format_of(path: str) -> str | None:
     return DER if start[:1] == b"\x30" and start[1:2] >= b"\x80" else None
 
 
-def _password(arguments: "Arguments", key: str | None) -> "str | Callable[[], str] | None":
+def _password(arguments: "Arguments", key: str | None) -> "str | Callable[[], str | bytes] | None":
     given = arguments.optional_text("key_password")
     if given is not None or key is None:
         return given
-    answers: list[str] = []
+    answers: list[str | bytes] = []
 
-    def ask_once() -> str:
+    def ask_once() -> "str | bytes":
         """A key that is loaded again, on SIGHUP, is not asked for again."""
         if not answers:
             answers.append(_ask(key))
@@ -112,7 +133,7 @@ def _password(arguments: "Arguments", key: str | None) -> "str | Callable[[], st
     return ask_once
 
 
-def _ask(key: str) -> str:
+def _ask(key: str) -> "str | bytes":
     """Ask for the password of a key: on the terminal if there is one, else a line of standard input.
 
     An empty password, which opens no key, where neither gives one.
@@ -120,7 +141,9 @@ def _ask(key: str) -> str:
     if sys.stdin is None:
         return ""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
+        stream = getattr(sys.stdin, "buffer", sys.stdin)  # as bytes, where it can be: a password need not be text
+        line: str | bytes = stream.readline(_LONGEST_PASSWORD)
+        return line.rstrip(b"\r\n") if isinstance(line, bytes) else line.rstrip("\r\n")
     from getpass import getpass
 
     from dcmecho.text import escape

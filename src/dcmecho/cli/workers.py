@@ -174,8 +174,16 @@ class Parent:
             for key, _ in self._selector.select(timeout):
                 if key.fileobj.fileno() >= 0:  # type: ignore[union-attr]  # only sockets are registered
                     key.data()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of all that was opened here."""
         if self.responder is not None:
             self.responder.close()
+        signal.set_wakeup_fd(-1)
+        self._selector.close()
+        self._signals.close()
+        self._signalled.close()
 
     # Signals
 
@@ -260,21 +268,26 @@ class Parent:
     # Processes
 
     def _start(self, worker: Worker) -> None:
-        ours, theirs = socket.socketpair()
         worker.started_at = time.monotonic()
         worker.start_at = None
         try:
-            pid = os.fork()
-        except OSError as error:  # no memory, or too many processes: a worker that died at once
-            ours.close()
-            theirs.close()
-            self.journal.tell(ERROR, "worker-not-started", f"Worker {worker.number} cannot be started: {error}")
+            self._fork(worker)
+        except OSError as error:  # no memory, or too many processes: as a worker that dies at once
+            text = f"Worker {worker.number} cannot be started: {error}"
+            self.journal.tell(ERROR, "worker-not-started", text, worker=worker.number)
             worker.died(time.monotonic())
-            return
-        if pid == 0:
-            ours.close()
-            self._be(worker, theirs)
-        theirs.close()
+
+    def _fork(self, worker: Worker) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = os.fork()
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                ours.close()
+                self._be(worker, theirs)
         ours.setblocking(False)
         worker.pid, worker.channel = pid, ours
         self.watch(ours, lambda: self._hear(worker))

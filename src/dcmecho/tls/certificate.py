@@ -218,6 +218,12 @@ class RevocationList:
         self.next_update = body.time() if body.peek() in (0x17, 0x18) else None
 
 
+def days_text(days: float) -> str:
+    """Return a number of days, whole ones only, in words."""
+    whole = int(abs(days))
+    return f"{whole} day" + ("" if whole == 1 else "s")
+
+
 def date_text(seconds: float) -> str:
     """Return seconds since 1970 as ``2026-01-31 12:00:00 UTC``; a date beyond the calendar as a number."""
     import time

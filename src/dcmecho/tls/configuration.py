@@ -38,7 +38,8 @@ class TLSConfiguration:
     ``"der"``; the certificate file may hold intermediate certificates. A server needs both; a client without them is
     anonymous (DCMTK's ``+tla``). `password` is text, bytes or a function that is called only if the key is encrypted.
 
-    `ca_files`, `ca_directories` and `crl_files` are pairs of path and format. `crl_check` is ``"none"``, ``"leaf"``
+    `ca_files`, `ca_directories` and `crl_files` are paths, or pairs of path and format where that is not PEM.
+    `crl_check` is ``"none"``, ``"leaf"``
     or ``"chain"``; with revocation lists, ``"none"`` means ``"leaf"``, because lists that nobody looks at would
     protect nobody. `peer_authentication`: ``"require"`` a valid certificate; ``"verify"`` one if it is sent (for a
     client the same, since servers always send one); ``"ignore"`` it (a server then does not ask for one).
@@ -86,9 +87,9 @@ class TLSConfiguration:
         key_format: str = PEM,
         certificate_format: str = PEM,
         password: "Password" = None,
-        ca_files: "Iterable[FormattedPath]" = (),
-        ca_directories: "Iterable[FormattedPath]" = (),
-        crl_files: "Iterable[FormattedPath]" = (),
+        ca_files: "Iterable[FormattedPath | Path]" = (),
+        ca_directories: "Iterable[FormattedPath | Path]" = (),
+        crl_files: "Iterable[FormattedPath | Path]" = (),
         crl_check: str = NO_CRL,
         peer_authentication: str = REQUIRE,
         ciphers: "Iterable[str]" = (),
@@ -164,9 +165,10 @@ def _one_of(setting: str, value: str, allowed: tuple[str, ...]) -> str:
     return value
 
 
-def _paths(setting: str, pairs: "Iterable[FormattedPath]") -> "tuple[FormattedPath, ...]":
+def _paths(setting: str, pairs: "Iterable[FormattedPath | Path]") -> "tuple[FormattedPath, ...]":
     checked = []
-    for path, form in pairs:
+    for pair in pairs:
+        path, form = (pair, PEM) if isinstance(pair, str) else pair
         checked.append((path, _one_of(f"{setting} format", form, FORMATS)))
     return tuple(checked)
 

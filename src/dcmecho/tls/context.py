@@ -11,7 +11,7 @@ from dcmecho.errors import LocalError, UsageError
 from dcmecho.text import quote
 
 from . import files, rules
-from .certificate import PeerCertificate, date_text
+from .certificate import PeerCertificate, date_text, days_text
 from .configuration import CHAIN, DER, IGNORE, NO_CRL, REQUIRE, TLSConfiguration
 from .der import SEQUENCE, DERError, Reader
 from .dh import FFDHE2048
@@ -253,7 +253,7 @@ def _own_dates(configuration: TLSConfiguration, path: str, certificate: PeerCert
     if days < 0:
         notes.append(f"our certificate {quote(path)} expired on {date_text(certificate.not_after)}")
     elif days < configuration.expiry_warning_days:
-        notes.append(f"our certificate {quote(path)} expires in {days:.0f} days, {date_text(certificate.not_after)}")
+        notes.append(f"our certificate {quote(path)} expires in {days_text(days)}, {date_text(certificate.not_after)}")
 
 
 def _own_key_fits(configuration: TLSConfiguration, certificate: PeerCertificate, notes: list[str]) -> None:

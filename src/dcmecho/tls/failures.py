@@ -4,6 +4,7 @@ import ssl
 
 from dcmecho import causes
 from dcmecho.errors import LocalError, TLSError
+from dcmecho.recognition import is_dicom, recognize
 from dcmecho.text import bytes_to_text
 
 from . import files
@@ -182,11 +183,10 @@ def _ended(handshake: _Handshake, how: str) -> TLSError:
 def _not_tls(handshake: _Handshake) -> TLSError:
     data = handshake.peer_bytes
     hint = None
-    if data[:4] in (b"GET ", b"POST", b"HEAD", b"HTTP"):
-        detail = "it speaks HTTP"
-    elif data[:4] == b"SSH-":
-        detail = "it speaks SSH"
-    elif len(data) >= 2 and 1 <= data[0] <= 7 and data[1] == 0:
+    protocol = recognize(data)
+    if protocol in ("HTTP", "SSH"):
+        detail = f"it speaks {protocol}"
+    elif is_dicom(data):
         detail = "it speaks DICOM without TLS"
     elif data:
         detail = f"it sent {named(bytes_to_text(data[:_EXCERPT]))}"

@@ -5,7 +5,7 @@ from dcmecho.errors import TLSError
 from dcmecho.text import quote
 
 from . import rules
-from .certificate import PeerCertificate, date_text
+from .certificate import PeerCertificate, date_text, days_text
 from .configuration import IGNORE, TLSConfiguration
 from .der import DERError
 from .suites import iana_name
@@ -45,7 +45,7 @@ class TLSDetails:
             if left >= days:
                 continue
             whose = "the peer's certificate" if certificate is self.peer else "a CA certificate of the peer"
-            number = f"{abs(left):.0f} day" + ("" if round(abs(left)) == 1 else "s")
+            number = days_text(left)
             when = f"expired {number} ago" if left < 0 else f"expires in {number}"
             warnings.append(f"{whose} {quote(certificate.subject)} {when}, {date_text(certificate.not_after)}")
         return warnings

@@ -9,7 +9,7 @@ from dcmecho.errors import LocalError
 from dcmecho.text import quote
 
 from . import files, rules
-from .certificate import PeerCertificate, date_text
+from .certificate import PeerCertificate, date_text, days_text
 from .configuration import CHAIN, DER, NO_CRL, PEM, TLSConfiguration
 from .der import DERError
 from .profiles import CLIENT, find_profile
@@ -194,4 +194,4 @@ def _remark(check: OfflineCheck, configuration: TLSConfiguration) -> None:
     check.warnings.extend(f"it has a weak point: {each}" for each in refusals + remarks)
     days = certificate.days_left(time.time())
     if 0 <= days < configuration.expiry_warning_days:
-        check.warnings.append(f"it expires in {days:.0f} days, {date_text(certificate.not_after)}")
+        check.warnings.append(f"it expires in {days_text(days)}, {date_text(certificate.not_after)}")
