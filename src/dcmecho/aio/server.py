@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 BACKLOG = 4096
 """Connections that may wait to be accepted; the system may allow fewer."""
 
+_ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted in one turn of asyncio's loop. It takes the backlog for that number too, and tries (and
+complains) as often even when no descriptors are left."""
+
 _TURNS_TO_ACCEPT = 4
 """Turns of the event loop from accepting a connection to `connection_made`."""
 
@@ -78,7 +82,9 @@ class EchoServer:
         self.load_tls()
         for listener in self._sockets or listening_sockets(self.settings.bind_address, self.port):
             self.port = listener.getsockname()[1]
-            self._servers.append(await loop.create_server(lambda: Connection(self), sock=listener, backlog=BACKLOG))
+            server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=_ACCEPTED_AT_ONCE)
+            listener.listen(BACKLOG)
+            self._servers.append(server)
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, give the associations that stand `grace` seconds to end, and abort the rest."""

@@ -54,8 +54,8 @@ def raise_descriptor_limit() -> None:
 class Service:
     """A server from its start to its end, with what is done meanwhile.
 
-    `notify` is told the states of `systemd` (nobody need listen); `on_ready` is called once it serves, and again after
-    each reload; `on_alive`, if there is one, every `alive_interval` seconds as long as the loop turns.
+    `on_ready` is called once it serves and after each reload, `on_reload` before one, `on_stopping` when it begins to
+    end; `on_alive`, if there is one, every `alive_interval` seconds as long as the loop turns.
     """
 
     def __init__(self, server: "EchoServer", journal: "Journal", counters: "Counters") -> None:
@@ -69,6 +69,7 @@ class Service:
         self.alive_interval = 0.0
         self.responder: Responder | None = None
         self.prepare: Callable[[asyncio.AbstractEventLoop], None] = _nothing_of_the_loop
+        self._trouble = ("", 0.0)
         self._is_stopping = asyncio.Event()
         self._is_hurried = asyncio.Event()
 
@@ -130,7 +131,7 @@ class Service:
     async def run(self) -> None:
         """Start, serve, and end in order. LocalError if it cannot start."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: self.journal.log.error(_loop_trouble(context)))
+        loop.set_exception_handler(lambda _, context: self._tell_trouble(loop, _loop_trouble(context)))
         self.prepare(loop)
         try:
             await self.server.start()
@@ -158,6 +159,13 @@ class Service:
         if self.on_alive is not None:
             self.on_alive()
             loop.call_later(self.alive_interval, self._stay_alive, loop)
+
+    def _tell_trouble(self, loop: asyncio.AbstractEventLoop, text: str) -> None:
+        """Write what the loop complains of, the same thing once a second: without descriptors it never stops."""
+        last, at = self._trouble
+        if text != last or loop.time() >= at + 1.0:
+            self._trouble = (text, loop.time())
+            self.journal.log.error(text)
 
 
 def _nothing() -> None:
