@@ -50,7 +50,7 @@ class TestStatistics:
     def test_nothing(self) -> None:
         statistics = timed()
         assert (statistics.average, statistics.median, statistics.p99) == (0.0, 0.0, 0.0)
-        assert statistics.to_dict() == {"sent": 0, "answered": 0, "seconds": None}
+        assert statistics.to_dict() == {"sent": 0, "answered": 0, "failed": 0, "seconds": None}
 
     def test_few(self) -> None:
         statistics = timed(4.0, 1.0, 3.0, 2.0)

@@ -361,6 +361,8 @@ class ClientAssociation:
                 except OSError as error:
                     cause, detail = oserrors.connect_cause(error), oserrors.text(error)
                     attempts.append(ConnectAttempt(str(address[0]), clock() - began, cause, detail))
+                    if isinstance(error, TimeoutError) and limit != self.settings.connect_timeout:
+                        raise self._deadline.passed(CONNECT) from None
                     continue
                 attempts.append(ConnectAttempt(str(address[0]), clock() - began))
                 self.result.address = str(address[0])
@@ -377,8 +379,9 @@ class ClientAssociation:
         connection = self._socket
         assert connection is not None
         began = clock()
+        own = self.settings.handshake_timeout(began - connecting_since)
+        limit = self._deadline.remaining(TLS, own, began)
         try:
-            limit = self._deadline.remaining(TLS, self.settings.handshake_timeout(began - connecting_since), began)
             secured = tls.context.wrap_socket(
                 connection, server_hostname=tls.server_name(self.host), do_handshake_on_connect=False
             )
@@ -388,7 +391,8 @@ class ClientAssociation:
             secured.do_handshake()
             self.result.tls_report = tls.finished(secured)
         except TimeoutError:
-            self._deadline.remaining(TLS, None, clock())
+            if limit != own:
+                raise self._deadline.passed(TLS) from None
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, self.settings.handshake_timeout(0.0) or 0.0) from None
         except OSError as error:
             raise tls.failed(error, secured) from error

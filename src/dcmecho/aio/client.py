@@ -209,6 +209,8 @@ class AsyncClientAssociation:
                 except OSError as error:
                     cause, detail = oserrors.connect_cause(error), oserrors.text(error)
                     attempts.append(ConnectAttempt(str(address[0]), loop.time() - began, cause, detail))
+                    if isinstance(error, TimeoutError) and limit != self.settings.connect_timeout:
+                        raise self._deadline.passed(CONNECT) from None
                     continue
                 attempts.append(ConnectAttempt(str(address[0]), loop.time() - began))
                 self.result.address = str(address[0])
@@ -226,12 +228,14 @@ class AsyncClientAssociation:
         if tls is None:
             return
         began = loop.time()
+        own = self.settings.handshake_timeout(began - connecting_since)
+        limit = self._deadline.remaining(TLS, own, began)
         try:
-            limit = self._deadline.remaining(TLS, self.settings.handshake_timeout(began - connecting_since), began)
             async with asyncio.timeout(limit):
                 self.result.tls_report = await protocol.secure(tls, tls.server_name(self.host))
         except TimeoutError:
-            self._deadline.remaining(TLS, None, loop.time())
+            if limit != own:
+                raise self._deadline.passed(TLS) from None
             raise VerificationTimeout(causes.TLS_TIMEOUT, TLS, self.settings.handshake_timeout(0.0) or 0.0) from None
         finally:
             self.result.steps[TLS] = loop.time() - began
