@@ -42,7 +42,7 @@ def test_unwritable(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
 def test_what_is_no_file_keeps_its_mode(tmp_path: Path) -> None:
-    """Of a device (``/dev/null``) the mode is everybody's. A pipe stands in for it: a mistake must not hurt the machine."""
+    """The mode of a device is everybody's. A pipe stands in for one: a mistake must not hurt the machine."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe, 0o640)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
