@@ -425,3 +425,8 @@ def test_the_values_of_an_abort_are_those_of_table_9_26() -> None:
 def test_every_pdu_has_its_name() -> None:
     names = ["A-ASSOCIATE-RQ", "A-ASSOCIATE-AC", "A-ASSOCIATE-RJ", "P-DATA-TF", "A-RELEASE-RQ", "A-RELEASE-RP"]
     assert dict(enumerate([*names, "A-ABORT"], 1)) == module.PDU_NAMES
+
+
+@pytest.mark.parametrize("command", [b"", b"ab", bytes(68)])
+def test_a_whole_command_is_encoded_as_its_pdu_is(command: bytes) -> None:
+    assert module.encode_whole_command(3, command) == module.PDataTF((module.PDV(3, True, True, command),)).encode()

@@ -55,6 +55,7 @@ from .pdu import (
     ABORT_SOURCE_USER,
     NO_REASON_GIVEN,
     PDU_NAMES,
+    PDV_OVERHEAD,
     REJECTED_PERMANENT,
     SOURCE_ACSE,
     UNEXPECTED_PDU,
@@ -67,6 +68,7 @@ from .pdu import (
     ReleaseRP,
     ReleaseRQ,
     decode,
+    encode_whole_command,
 )
 from .uids import MAX_ASSOCIATION_PDU, MAX_MESSAGE_LENGTH
 
@@ -212,6 +214,9 @@ class Association:
         if context_id not in self.accepted_contexts:
             raise LocalProtocolError(f"presentation context {context_id} has not been accepted")
         self._machine.process(DATA_REQUEST)
+        if self.observer is None and (not self.peer_max_pdu or len(command) + PDV_OVERHEAD <= self.peer_max_pdu):
+            self._outbox.append(encode_whole_command(context_id, command))  # what every echo is: no objects needed
+            return
         if self.observer:
             self.observer.message(True, context_id, command)
         for pdu in fragment(context_id, command, self.peer_max_pdu):

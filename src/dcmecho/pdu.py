@@ -345,6 +345,14 @@ class PDataTF(Record):
         return cls(tuple(pdvs))
 
 
+_WHOLE_COMMAND = Struct(">BxIIBB")
+
+
+def encode_whole_command(context_id: int, command: bytes) -> bytes:
+    """Encode a P-DATA-TF with one presentation data value, a command set that is whole in it."""
+    return _WHOLE_COMMAND.pack(P_DATA_TF, len(command) + PDV_OVERHEAD, len(command) + 2, context_id, 3) + command
+
+
 class ReleaseRQ(Record):
     """A-RELEASE-RQ (PS3.8 9.3.6)."""
 
