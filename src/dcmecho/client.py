@@ -10,7 +10,7 @@ from struct import Struct
 from time import perf_counter as clock
 
 from . import causes, oserrors
-from .causes import CONNECT, RESOLVE, TLS
+from .causes import CONNECT, ECHO, RESOLVE, TLS
 from .deadline import Deadline
 from .errors import VerificationError, VerificationTimeout
 from .requestor import Requestor
@@ -247,15 +247,19 @@ class ClientAssociation:
         assert connection is not None
         try:
             while requestor.busy:
-                if not self._set_timeout(requestor, now):
+                is_echo = requestor.step == ECHO
+                if not is_echo and not self._set_timeout(requestor, now):
                     continue
                 try:
                     data = requestor.data_to_send()
                     if data and not self._send(requestor, data):
                         continue
-                    if self._tls is not None and _QUICK_ACK is not None:
+                    # An echo leaves first: the timeout of the step before bounds that, and the peer works meanwhile.
+                    if is_echo and not self._set_timeout(requestor, now):
+                        continue
+                    if self._tls is not None:
                         # What TLS takes for itself is not seen here, and the peer may wait for its acknowledgement.
-                        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                        _acknowledge_at_once(connection)
                     received = connection.recv(_RECEIVE_SIZE)
                 except (TimeoutError, BlockingIOError) as error:
                     if error.errno == errno.ETIMEDOUT:  # the system has given the connection up
@@ -267,8 +271,8 @@ class ClientAssociation:
                     requestor.connection_lost(now)
                     continue
                 requestor.receive_data(received, now)
-                if _QUICK_ACK is not None and requestor.association.is_inside_pdu:
-                    connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+                if requestor.association.is_inside_pdu:
+                    _acknowledge_at_once(connection)
         except OSError as error:
             error = self._hear_last_words(requestor) or error
             if self._tls is not None and self._tls.is_tls_error(error):
@@ -398,6 +402,12 @@ class ClientAssociation:
             raise tls.failed(error, secured) from error
         finally:
             self.result.steps[TLS] = clock() - began
+
+
+def _acknowledge_at_once(connection: socket.socket) -> None:
+    """Let the system not delay its next acknowledgement, where it lets itself be told (Linux)."""
+    if _QUICK_ACK is not None:
+        connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
 
 
 def _set_kernel_timeouts(connection: socket.socket, seconds: float) -> None:
