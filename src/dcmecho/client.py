@@ -247,24 +247,14 @@ class ClientAssociation:
         assert connection is not None
         try:
             while requestor.busy:
-                is_echo = requestor.step == ECHO
-                if not is_echo and not self._set_timeout(requestor, now):
-                    continue
                 try:
-                    data = requestor.data_to_send()
-                    if data and not self._send(requestor, data):
-                        continue
-                    # An echo leaves first: the timeout of the step before bounds that, and the peer works meanwhile.
-                    if is_echo and not self._set_timeout(requestor, now):
-                        continue
-                    if self._tls is not None:
-                        # What TLS takes for itself is not seen here, and the peer may wait for its acknowledgement.
-                        _acknowledge_at_once(connection)
-                    received = connection.recv(_RECEIVE_SIZE)
+                    received = self._exchange(requestor, connection, now)
                 except (TimeoutError, BlockingIOError) as error:
                     if error.errno == errno.ETIMEDOUT:  # the system has given the connection up
                         raise
                     requestor.handle_timer(now := clock())
+                    continue
+                if received is None:
                     continue
                 now = clock()
                 if not received:
@@ -282,6 +272,22 @@ class ClientAssociation:
         if requestor.failure is not None:
             self._send_farewell(requestor)
             raise requestor.failure
+
+    def _exchange(self, requestor: Requestor, connection: socket.socket, now: float) -> bytes | None:
+        """Send what there is to send and receive once; None if a limit was reached, which has ended the operation."""
+        is_echo = requestor.step == ECHO
+        if not is_echo and not self._set_timeout(requestor, now):
+            return None
+        data = requestor.data_to_send()
+        if data and not self._send(requestor, data):
+            return None
+        # An echo leaves first: the timeout of the step before bounds that, and the peer works meanwhile.
+        if is_echo and not self._set_timeout(requestor, now):
+            return None
+        if self._tls is not None:
+            # What TLS takes for itself is not seen here, and the peer may wait for its acknowledgement.
+            _acknowledge_at_once(connection)
+        return connection.recv(_RECEIVE_SIZE)
 
     def _send(self, requestor: Requestor, data: bytes) -> bool:
         """Write it all; False if a limit was reached, which has ended the operation."""
