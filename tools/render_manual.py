@@ -78,6 +78,19 @@ from its content: a configuration of Python's logging package (INI for fileConfi
 dictConfig), or a logger.cfg of DCMTK (log4cplus properties).
 """
 
+_SIGNALS = (
+    (
+        "SIGINT, SIGTERM",
+        "Take no new associations, give those that stand 5 seconds to end, exit with 0. A second one ends them now.",
+    ),
+    (
+        "SIGHUP",
+        "Load key, certificates and revocation lists anew. If they cannot be used, the old ones stay in force.",
+    ),
+    ("SIGUSR1", "Write the counters to the log."),
+)
+"""Signals that echoscp takes, and what they do."""
+
 _DCMDICTPATH = """
 Data dictionaries in DCMTK's format, separated by colons (semicolons on Windows), which name elements in the
 output of -d. It is an error if this is set and none of them can be loaded. If it is not set, the names built
@@ -146,8 +159,11 @@ def manual_page(command: Command) -> str:
     ]
     for code, meaning in EXIT_CODES[name]:
         lines += [".TP 5", f".B {code}", *_filled(f"{_capitalized(meaning)}.")]
-    if name == "echoscu":
-        lines += [".SH ENVIRONMENT", ".TP", ".B DCMDICTPATH", *_filled(_DCMDICTPATH)]
+    lines += [".SH ENVIRONMENT", ".TP", ".B DCMDICTPATH", *_filled(_DCMDICTPATH)]
+    if name == "echoscp":
+        lines.append(".SH SIGNALS")
+        for signals, effect in _SIGNALS:
+            lines += [".TP", f".B {signals}", *_filled(effect)]
     lines.append(".SH EXAMPLES")
     for example, meaning in EXAMPLES[name]:
         lines += [".TP", f".B {_roff(example)}", *_filled(f"{_capitalized(meaning)}.")]
