@@ -42,7 +42,7 @@ EARLY = 100.0
 LATER = 102.0
 ARTIM = 5.0
 
-Step = Callable[[Association], None]
+Step = Callable[[Association], object]
 
 
 def receive(pdu: Any, now: float = EARLY) -> Step:

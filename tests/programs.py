@@ -230,13 +230,15 @@ def echoscp(*words: object, name: str = "echoscp", host: str = LOOPBACK) -> "Ite
 
 
 class Conversation:
-    """One side of a connection, blocking. `received` holds every PDU (or what stood in its place) that came."""
+    """One side of a connection, blocking. `received` holds every PDU (or what stood in its place) that came, `sent` is
+    the number of bytes that went."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
         connection.settimeout(PATIENCE)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.received: list[bytes] = []
+        self.sent = 0
         self._context_id = 1
 
     def __enter__(self) -> Self:
@@ -264,6 +266,7 @@ class Conversation:
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
+        self.sent += len(data)
 
     def read(self) -> bytes:
         """Return the next PDU, empty if the connection ended instead."""

@@ -4,6 +4,7 @@ The caller accepts the connection, passes in what happens, carries out what `eve
 answered with `respond`), writes what `data_to_send` gives and closes when `close_wanted` says so.
 """
 
+from .agreements import Agreements
 from .association import Association
 from .dimse import CEchoRQ, CEchoRSP, command_name
 from .errors import MalformedPDU
@@ -20,6 +21,7 @@ from .events import (
 from .fsm import STA2, STA3, STA6, STA8, STA13
 from .negotiation import AcceptorPolicy, negotiate
 from .pdu import ABORT_REASONS, ABORT_SOURCE_PROVIDER, ABORT_SOURCES, AssociateRJ
+from .plain import RELEASE_REQUEST
 from .recognition import readable, recognize
 from .record import Record
 
@@ -27,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .association import Observer
+    from .association import Agreement, Observer
     from .errors import RemoteProtocolError
     from .events import Event
     from .pdu import AssociateRQ
@@ -134,11 +136,13 @@ if TYPE_CHECKING:
 class Acceptor:
     """One association as acceptor, from the moment the transport connection stands.
 
-    `refusal` is asked at each association request for a rejection that has nothing to do with what is requested: who
-    may associate, and how many.
+    `agreements` is what acceptors of the same policy, and of no other, share. `refusal` is asked at each association
+    request for a rejection that has nothing to do with what is requested: who may associate, and how many.
     """
 
     __slots__ = (
+        "_agreement",
+        "_agreements",
         "_ended",
         "_events",
         "_is_releasing",
@@ -160,10 +164,13 @@ class Acceptor:
         *,
         max_association_pdu: int,
         max_message_length: int,
+        agreements: Agreements | None = None,
         observer: "Observer | None" = None,
         refusal: "Callable[[], AssociateRJ | None] | None" = None,
     ) -> None:
         self._policy = policy
+        self._agreements = Agreements() if agreements is None else agreements
+        self._agreement: Agreement | None = None
         self._refusal = refusal
         self._timeouts = timeouts
         self.association = Association(
@@ -189,6 +196,9 @@ class Acceptor:
         """Take what has arrived."""
         self._last_heard = now
         association = self.association
+        takes_short_ways = association.takes_short_ways
+        if takes_short_ways and self._receive_in_short(data, now):
+            return
         association.receive_data(data, now)
         for event in association.events():
             if isinstance(event, MessageIndication):
@@ -200,6 +210,40 @@ class Acceptor:
             self._message_began = None
         elif self._message_began is None:
             self._message_began = now
+        if self._agreement is not None:
+            if takes_short_ways:
+                self._agreements.remember(data, self._agreement)
+            self._agreement = None
+
+    def _receive_in_short(self, data: bytes, now: float) -> bool:
+        """Take what nearly always comes, without decoding it; False, and nothing has happened, if it is not that."""
+        association = self.association
+        if association.state == STA6:
+            if data != RELEASE_REQUEST or self._unanswered:
+                return False
+            association.agree_to_release(now)
+            self._end(RELEASED, "")
+            return True
+        agreement = self._agreements.find(data) if association.state == STA2 else None
+        if agreement is None or self._ask_for_refusal() is not None:
+            return False
+        association.accept_again(agreement)
+        self._accepted(agreement)
+        return True
+
+    def receive_plain_echo(self, data: bytes, now: float) -> EchoRequested | None:
+        """Take an echo request that came in one piece and alone, in the short way: what it returns is to be answered,
+        and there is nothing else to report. None, and nothing has happened, if it takes the long way: `receive_data`.
+        """
+        association = self.association
+        if association.state != STA6 or not association.takes_short_ways:
+            return None
+        echo = association.receive_plain_echo(data)
+        if echo is None:
+            return None
+        self._last_heard = now
+        self._unanswered += 1
+        return EchoRequested(*echo)
 
     def connection_lost(self, now: float, detail: str = "") -> None:
         """The transport connection has ended: closed by the peer, unless `detail` says otherwise."""
@@ -239,8 +283,8 @@ class Acceptor:
 
     # What the caller asks for
 
-    def respond(self, request: EchoRequested, response: CEchoRSP, now: float) -> bool:
-        """Answer an echo request; False if the association has ended meanwhile.
+    def respond(self, request: EchoRequested, response: CEchoRSP | None, now: float) -> bool:
+        """Answer an echo request, with Success if `response` is None; False if the association has ended meanwhile.
 
         A release that came behind the last request is agreed to after its answer.
         """
@@ -248,7 +292,10 @@ class Acceptor:
         self._unanswered -= 1
         if association.state not in (STA6, STA8):
             return False
-        association.send_message(request.context_id, response.encode())
+        is_plain = response is None and association.observer is None
+        if not is_plain or not association.send_echo_success(request.context_id, request.message_id):
+            answer = CEchoRSP(request.message_id) if response is None else response
+            association.send_message(request.context_id, answer.encode())
         self._last_heard = now
         if self._is_releasing and not self._unanswered:
             self._release(now)
@@ -309,15 +356,13 @@ class Acceptor:
         if isinstance(event, AssociateIndication):
             if association.state != STA3:
                 return  # what came in one piece with it has ended the association already
-            refusal = self._refusal() if self._refusal is not None else None
-            answer = refusal or negotiate(event.request, self._policy)
+            answer = self._ask_for_refusal() or negotiate(event.request, self._policy)
             if isinstance(answer, AssociateRJ):
                 association.send_reject(answer, now)
                 self._rejected(event.request, answer)
             else:
-                association.send_accept(answer)
-                self._was_associated = True
-                self._events.append(Accepted(event.request))
+                self._agreement = association.send_accept(answer)
+                self._accepted(self._agreement)
         elif isinstance(event, AssociateRefused):
             self._rejected(event.request, event.rejection)
         elif isinstance(event, ReleaseIndication):
@@ -332,6 +377,13 @@ class Acceptor:
             self._end(ABORTED_BY_PEER, detail)
         elif isinstance(event, ViolationIndication):
             self._violated(event.error)
+
+    def _ask_for_refusal(self) -> AssociateRJ | None:
+        return None if self._refusal is None else self._refusal()
+
+    def _accepted(self, agreement: "Agreement") -> None:
+        self._was_associated = True
+        self._events.append(Accepted(agreement.request))
 
     def _violated(self, error: "RemoteProtocolError") -> None:
         if not self._was_associated and isinstance(error, MalformedPDU) and error.excerpt:

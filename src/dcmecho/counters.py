@@ -1,15 +1,13 @@
 """Counts what a Verification server does. No I/O and no clock; the numbers can live in memory that processes share."""
 
-from .acceptor import OUTCOMES, RELEASED
+from .acceptor import OUTCOMES
 from .dimse import SUCCESS
-from .handler import Handler
 from .pdu import REJECTION_REASONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterable, MutableSequence
+    from collections.abc import Iterable, MutableSequence
 
-    from .handler import EchoStatus, Peer
     from .pdu import AssociateRJ
 
     Cells = MutableSequence[int] | memoryview
@@ -28,8 +26,7 @@ REJECTIONS = (*dict.fromkeys(_REASONS.values()), OTHER)
 ENDS = (*OUTCOMES, WORKER_DIED, OTHER)
 """The outcomes by which ends of associations, and of connections that never became one, are counted."""
 
-CONNECTIONS, ACCEPTED, OPEN, ECHOES, ECHOES_FAILED = range(5)
-_REJECTED = 5
+_CONNECTIONS, _ACCEPTED, _OPEN, _ECHOES, _ECHOES_FAILED, _RECEIVED, _SENT, _REJECTED = range(8)
 _ENDED = _REJECTED + len(REJECTIONS)
 _DROPPED = _ENDED + len(ENDS)
 SIZE = _DROPPED + len(ENDS)
@@ -39,7 +36,6 @@ _REJECTED_AT = {key: _REJECTED + REJECTIONS.index(name) for key, name in _REASON
 _REJECTED_OTHER = _REJECTED + REJECTIONS.index(OTHER)
 _END_AT = {name: place for place, name in enumerate(ENDS)}
 _END_OTHER = _END_AT[OTHER]
-_RELEASED_AT = _ENDED + _END_AT[RELEASED]
 
 
 class Counters:
@@ -56,27 +52,37 @@ class Counters:
     @property
     def connections(self) -> int:
         """Connections that were accepted."""
-        return self.cells[CONNECTIONS]
+        return self.cells[_CONNECTIONS]
 
     @property
     def accepted(self) -> int:
         """Associations that were accepted."""
-        return self.cells[ACCEPTED]
+        return self.cells[_ACCEPTED]
 
     @property
     def open(self) -> int:
         """Associations that stand now."""
-        return self.cells[OPEN]
+        return self.cells[_OPEN]
 
     @property
     def echoes(self) -> int:
         """Echo requests that were answered with Success."""
-        return self.cells[ECHOES]
+        return self.cells[_ECHOES]
 
     @property
     def echoes_failed(self) -> int:
         """Echo requests that were answered with another status."""
-        return self.cells[ECHOES_FAILED]
+        return self.cells[_ECHOES_FAILED]
+
+    @property
+    def bytes_received(self) -> int:
+        """Bytes that came from the peers over their connections, with what TLS adds."""
+        return self.cells[_RECEIVED]
+
+    @property
+    def bytes_sent(self) -> int:
+        """Bytes that were handed out for the peers, with what TLS adds."""
+        return self.cells[_SENT]
 
     @property
     def rejected(self) -> dict[str, int]:
@@ -96,10 +102,38 @@ class Counters:
     def _named(self, names: tuple[str, ...], start: int) -> dict[str, int]:
         return {name: self.cells[start + place] for place, name in enumerate(names)}
 
+    # What a server counts
+
+    def count_connection(self) -> None:
+        self.cells[_CONNECTIONS] += 1
+
+    def count_received(self, number: int) -> None:
+        self.cells[_RECEIVED] += number
+
+    def count_sent(self, number: int) -> None:
+        self.cells[_SENT] += number
+
+    def count_accepted(self) -> None:
+        self.cells[_ACCEPTED] += 1
+        self.cells[_OPEN] += 1
+
+    def count_rejected(self, rejection: "AssociateRJ") -> None:
+        self.cells[_REJECTED_AT.get((rejection.source, rejection.reason), _REJECTED_OTHER)] += 1
+
+    def count_echo(self, status: int) -> None:
+        self.cells[_ECHOES if status == SUCCESS else _ECHOES_FAILED] += 1
+
+    def count_ended(self, outcome: str) -> None:
+        self.cells[_ENDED + _END_AT.get(outcome, _END_OTHER)] += 1
+        self.cells[_OPEN] -= 1
+
+    def count_dropped(self, outcome: str) -> None:
+        self.cells[_DROPPED + _END_AT.get(outcome, _END_OTHER)] += 1
+
     def worker_died(self) -> int:
         """Count the associations that stood as ended with the process they were in; return how many they were."""
-        lost = self.cells[OPEN]
-        self.cells[OPEN] = 0
+        lost = self.cells[_OPEN]
+        self.cells[_OPEN] = 0
         self.cells[_ENDED + _END_AT[WORKER_DIED]] += lost
         return lost
 
@@ -108,49 +142,3 @@ def total(counters: "Iterable[Counters]") -> Counters:
     """Return the sum of several, as it is now."""
     columns = zip(*[each.cells for each in counters], strict=True)
     return Counters([sum(column) for column in columns])
-
-
-class CountingHandler(Handler):
-    """Counts, and passes everything on to another handler, which decides as it would alone.
-
-    What that handler raises passes through; it has been counted by then.
-    """
-
-    def __init__(self, counters: Counters, inner: Handler | None = None) -> None:
-        self.counters = counters
-        self._cells = counters.cells
-        self._inner = Handler() if inner is None else inner
-
-    def connected(self, peer: "Peer") -> None:
-        self._cells[CONNECTIONS] += 1
-        self._inner.connected(peer)
-
-    def accepted(self, peer: "Peer") -> None:
-        self._cells[ACCEPTED] += 1
-        self._cells[OPEN] += 1
-        self._inner.accepted(peer)
-
-    def rejected(self, peer: "Peer", rejection: "AssociateRJ") -> None:
-        self._cells[_REJECTED_AT.get((rejection.source, rejection.reason), _REJECTED_OTHER)] += 1
-        self._inner.rejected(peer, rejection)
-
-    def echo(self, peer: "Peer", message_id: int) -> "EchoStatus | int | Awaitable[EchoStatus | int]":
-        return self._inner.echo(peer, message_id)
-
-    def echoed(self, peer: "Peer", message_id: int, status: int) -> None:
-        self._cells[ECHOES if status == SUCCESS else ECHOES_FAILED] += 1
-        self._inner.echoed(peer, message_id, status)
-
-    def released(self, peer: "Peer") -> None:
-        self._cells[_RELEASED_AT] += 1
-        self._cells[OPEN] -= 1
-        self._inner.released(peer)
-
-    def aborted(self, peer: "Peer", outcome: str, detail: str) -> None:
-        self._cells[_ENDED + _END_AT.get(outcome, _END_OTHER)] += 1
-        self._cells[OPEN] -= 1
-        self._inner.aborted(peer, outcome, detail)
-
-    def dropped(self, peer: "Peer", outcome: str, detail: str) -> None:
-        self._cells[_DROPPED + _END_AT.get(outcome, _END_OTHER)] += 1
-        self._inner.dropped(peer, outcome, detail)

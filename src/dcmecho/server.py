@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, Unpack
 
+    from .counters import Counters
     from .server_settings import ServerOptions
 
 
@@ -39,6 +40,11 @@ class ThreadedEchoServer:
     @property
     def port(self) -> int:
         return self._server.port
+
+    @property
+    def counters(self) -> "Counters":
+        """What has been done since the start, and the associations that stand."""
+        return self._server.counters
 
     def __enter__(self) -> "Self":
         self.start()

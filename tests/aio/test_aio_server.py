@@ -13,6 +13,7 @@ import pytest
 import dcmecho
 import peers
 from dcmecho import aio, causes
+from dcmecho.aio import poller
 from dcmecho.aio.connection import PROCESSING_FAILURE, Connection
 from dcmecho.aio.server import EchoServer
 from dcmecho.dimse import CommandSet
@@ -21,6 +22,15 @@ from dcmecho.handler import EchoStatus, Handler, Peer
 from dcmecho.pdu import AssociateRJ
 from dcmecho.server_settings import MAX_PENDING_OUTPUT, ServerSettings
 from peers import RawClient
+
+
+@pytest.fixture(autouse=True, params=["poller", "asyncio"])
+def way_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of having connections: ours where there is epoll, and asyncio's."""
+    if request.param == "asyncio":
+        monkeypatch.setattr(poller, "is_available", False)
+    elif not poller.is_available:
+        pytest.skip("needs epoll")
 
 
 class Recorder(Handler):

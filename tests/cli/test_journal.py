@@ -9,7 +9,7 @@ import pytest
 from dcmecho.acceptor import OUTCOMES
 from dcmecho.cli.journal import Journal, end_level, where
 from dcmecho.cli.log import INFO, WARN, Log
-from dcmecho.counters import Counters, CountingHandler
+from dcmecho.counters import Counters
 from dcmecho.handler import Peer
 from dcmecho.pdu import AssociateRJ, AssociateRQ
 
@@ -39,17 +39,20 @@ def test_a_line_about_no_peer_is_text_alone(lines: Lines) -> None:
 def test_counters_are_shown_at_the_default_level_and_only_those_that_are_not_zero(lines: Lines) -> None:
     journal, counters = Journal(Log("echoscp")), Counters()
     journal.count(counters)
-    assert lines() == ["W: Counters: 0 connections, 0 associations accepted, 0 open, 0 echoes, 0 failed"]
-    handler = CountingHandler(counters)
-    handler.connected(PEER)
-    handler.accepted(PEER)
-    handler.rejected(PEER, AssociateRJ(1, 1, 7))
-    handler.aborted(PEER, "idle-timeout", "")
-    handler.dropped(PEER, "not-dicom", "")
-    handler.dropped(PEER, "not-dicom", "")
+    assert lines() == [
+        "W: Counters: 0 connections, 0 associations accepted, 0 open, 0 echoes, 0 failed, 0 bytes received, 0 sent"
+    ]
+    counters.count_connection()
+    counters.count_received(300)
+    counters.count_sent(200)
+    counters.count_accepted()
+    counters.count_rejected(AssociateRJ(1, 1, 7))
+    counters.count_ended("idle-timeout")
+    counters.count_dropped("not-dicom")
+    counters.count_dropped("not-dicom")
     journal.count(counters)
     assert lines() == [
-        "W: Counters: 1 connections, 1 associations accepted, 0 open, 0 echoes, 0 failed",
+        "W: Counters: 1 connections, 1 associations accepted, 0 open, 0 echoes, 0 failed, 300 bytes received, 200 sent",
         "W: Rejected: called-ae-title-not-recognized 1",
         "W: Associations ended: idle-timeout 1",
         "W: Connections without an association: not-dicom 2",

@@ -10,7 +10,7 @@ import pytest
 from dcmecho.cli.echoscp import main
 from dcmecho.cli.json_log import JsonJournal, JsonLog
 from dcmecho.cli.log import DEBUG, FATAL, INFO, WARN
-from dcmecho.counters import Counters, CountingHandler
+from dcmecho.counters import Counters
 from dcmecho.handler import Peer
 from dcmecho.items import ImplementationClassUID, ImplementationVersionName
 from dcmecho.pdu import AssociateRJ, AssociateRQ
@@ -85,10 +85,13 @@ def test_other_ends(journal: JsonJournal, capsys: pytest.CaptureFixture[str], ou
 
 def test_counters(journal: JsonJournal, capsys: pytest.CaptureFixture[str]) -> None:
     counters = Counters()
-    CountingHandler(counters).accepted(PEER)
+    counters.count_accepted()
+    counters.count_received(300)
+    counters.count_sent(200)
     journal.count(counters)
     found = written(capsys)
     assert (found["level"], found["event"], found["accepted"], found["open"]) == ("warn", "counters", 1, 1)
+    assert (found["bytes_received"], found["bytes_sent"]) == (300, 200)
     assert found["ended"]["released"] == 0
 
 

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from dcmecho.cli import metrics
 from dcmecho.cli.metrics import MAX_CONNECTIONS, MAX_REQUEST, Exchange, Pages, PolledResponder, exposition
-from dcmecho.counters import ENDS, REJECTIONS, Counters, CountingHandler
-from dcmecho.handler import Peer
+from dcmecho.counters import ENDS, REJECTIONS, Counters
 from dcmecho.pdu import AssociateRJ
 from programs import LOOPBACK, PATIENCE, connect, echoscp, free_port
 
@@ -40,18 +39,20 @@ def samples(text: str) -> dict[tuple[str, str], float]:
 
 def test_the_text_has_every_counter_by_every_name() -> None:
     counters = Counters()
-    handler, peer = CountingHandler(counters), Peer("192.0.2.1", 1)
-    handler.connected(peer)
-    handler.accepted(peer)
-    handler.echoed(peer, 1, 0)
-    handler.rejected(peer, AssociateRJ(1, 1, 7))
-    handler.dropped(peer, "not-dicom", "")
+    counters.count_connection()
+    counters.count_received(300)
+    counters.count_sent(200)
+    counters.count_accepted()
+    counters.count_echo(0)
+    counters.count_rejected(AssociateRJ(1, 1, 7))
+    counters.count_dropped("not-dicom")
     text = exposition(counters, started=12.3456, workers=2, restarts=5)
     assert text.endswith("\n")
     found = samples(text)
     assert found["dcmecho_start_time_seconds", ""] == 12.346
     assert (found["dcmecho_workers", ""], found["dcmecho_worker_restarts_total", ""]) == (2, 5)
     assert found["dcmecho_connections_total", ""] == found["dcmecho_associations_accepted_total", ""] == 1
+    assert (found["dcmecho_received_bytes_total", ""], found["dcmecho_sent_bytes_total", ""]) == (300, 200)
     assert found["dcmecho_associations_open", ""] == found["dcmecho_echoes_total", "success"] == 1
     assert found["dcmecho_associations_rejected_total", "called-ae-title-not-recognized"] == 1
     assert found["dcmecho_connections_dropped_total", "not-dicom"] == 1
@@ -158,6 +159,8 @@ def test_a_server_tells_its_counters_and_its_health() -> None:
             talk.associate()
             assert talk.echo().status == 0
             found = samples(fetch(metrics_port)[1])
+            assert found["dcmecho_received_bytes_total", ""] == talk.sent
+            assert found["dcmecho_sent_bytes_total", ""] == sum(map(len, talk.received))
             assert found["dcmecho_associations_open", ""] == found["dcmecho_echoes_total", "success"] == 1
             assert fetch(metrics_port, "/health") == (200, "ok\n")
             program.send_signal(signal.SIGTERM)

@@ -5,6 +5,7 @@ It knows transports and nothing of DICOM; what is sent and received is decided i
 
 import asyncio
 import socket
+from functools import partial
 
 from dcmecho import oserrors
 from dcmecho.acceptor import (
@@ -49,6 +50,7 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_acceptor",
+        "_counters",
         "_deciding",
         "_handler",
         "_is_over",
@@ -70,6 +72,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, server: "EchoServer") -> None:
         self._server = server
         self._handler = server.settings.handler
+        self._counters = server.counters
         self._loop = asyncio.get_running_loop()
         self._tls = server.tls
         self._layer: TLSLayer | None = None
@@ -95,9 +98,11 @@ class Connection(asyncio.Protocol):
             max_association_pdu=settings.max_association_pdu,
             max_message_length=settings.max_message_length,
             observer=self._observer(settings),
-            refusal=lambda: self._server.refusal(self.peer),
+            agreements=self._server.agreements,
+            refusal=partial(self._server.refusal, self.peer),
         )
         self._server.connections.add(self)
+        self._counters.count_connection()
         self._tell("connected", self.peer)
         if self._server.is_closed:  # accepted while the server was closing
             self.shut_down()
@@ -111,12 +116,18 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         acceptor, layer = self._acceptor, self._layer
+        self._counters.count_received(len(data))
+        now = self._loop.time()
         if layer is not None:
             if self._is_over:
                 return
             data = self._decrypt(layer, data)
+        elif (echo := acceptor.receive_plain_echo(data, now)) is not None:
+            self._answer(echo)
+            self._transmit(acceptor)
+            return
         if data:
-            acceptor.receive_data(data, self._loop.time())
+            acceptor.receive_data(data, now)
         if _QUICK_ACK is not None and (not data or acceptor.association.is_inside_pdu):
             self._acknowledge_at_once()
         if layer is not None and layer.has_peer_closed:
@@ -167,9 +178,7 @@ class Connection(asyncio.Protocol):
     def _follow_up(self, acceptor: Acceptor) -> None:
         """Carry out what the acceptor reports, write what it leaves, close if it says so, and re-arm the timer."""
         self._report(acceptor.events())
-        data = acceptor.data_to_send()
-        if data:
-            self._transport.write(data if self._layer is None else self._layer.send(data))
+        self._transmit(acceptor)
         if acceptor.close_wanted:
             self._close()
             return
@@ -177,16 +186,26 @@ class Connection(asyncio.Protocol):
         if timer is not None and (self._timer is None or timer < self._timer_at):
             self._arm(timer)
 
+    def _transmit(self, acceptor: Acceptor) -> None:
+        data = acceptor.data_to_send()
+        if data:
+            self._write(data if self._layer is None else self._layer.send(data))
+
+    def _write(self, data: bytes) -> None:
+        self._counters.count_sent(len(data))
+        self._transport.write(data)
+
     def _close(self) -> None:
         """Close once all is written; a peer that does not read gets the ACSE timeout for that."""
         if not self._transport.is_closing():
             if self._layer is not None and self._layer.is_established:
                 self._layer.close()
-                self._transport.write(self._layer.data_to_send())
+                self._write(self._layer.data_to_send())
             self._transport.close()
-            if self._timer is not None:
-                self._timer.cancel()
-            self._timer = self._loop.call_later(self._server.settings.timeouts.acse, self.cut)
+            if self._transport.get_write_buffer_size():
+                if self._timer is not None:
+                    self._timer.cancel()
+                self._timer = self._loop.call_later(self._server.settings.timeouts.acse, self.cut)
 
     def _arm(self, at: float | None) -> None:
         if self._timer is not None:
@@ -232,10 +251,10 @@ class Connection(asyncio.Protocol):
             self._acceptor.give_up(TLS_FAILED, _tls_text(failure), self._loop.time())
             self._is_over = True
             if is_dicom(layer.first_bytes):
-                self._transport.write(_TLS_EXPECTED)
+                self._write(_TLS_EXPECTED)
         ours = layer.data_to_send()
         if ours:
-            self._transport.write(ours)
+            self._write(ours)
         if self._is_over:
             self._linger()
         return plain
@@ -262,10 +281,12 @@ class Connection(asyncio.Protocol):
                 self._answer(event)
             elif isinstance(event, Accepted):
                 self.peer = Peer(self.peer.address, self.peer.port, event.request, self.peer.tls)
-                self._server.count(self.peer, 1)
+                self._counters.count_accepted()
+                self._server.count_of_host(self.peer, 1)
                 self._tell("accepted", self.peer)
             elif isinstance(event, Rejected):
                 self.peer = Peer(self.peer.address, self.peer.port, event.request, self.peer.tls)
+                self._counters.count_rejected(event.rejection)
                 self._tell("rejected", self.peer, event.rejection)
             else:
                 self._ended(event)
@@ -275,7 +296,10 @@ class Connection(asyncio.Protocol):
         if event.outcome == ARTIM_TIMEOUT and self._layer is not None and not self._layer.is_established:
             detail = "the TLS handshake did not end in time"
         if event.was_associated:
-            self._server.count(self.peer, -1)
+            self._counters.count_ended(event.outcome)
+            self._server.count_of_host(self.peer, -1)
+        else:
+            self._counters.count_dropped(event.outcome)
         if event.outcome == RELEASED:
             self._tell("released", self.peer)
         elif event.was_associated:
@@ -290,11 +314,11 @@ class Connection(asyncio.Protocol):
             return
         try:
             status = self._handler.echo(self.peer, request.message_id)
-            if not isinstance(status, EchoStatus | int):
+            if not isinstance(status, (int, EchoStatus)):
                 self._deciding = asyncio.ensure_future(status)
         except Exception as error:  # noqa: BLE001 - the handler is the user's code
             status = self._failed("echo", error)
-        if isinstance(status, EchoStatus | int):
+        if isinstance(status, (int, EchoStatus)):
             self._respond(request, status)
         elif self._deciding is not None:
             self._transport.pause_reading()
@@ -319,7 +343,7 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _respond(self, request: EchoRequested, status: EchoStatus | int) -> None:
-        response = CEchoRSP(request.message_id)
+        response: CEchoRSP | None = None
         if status != SUCCESS:
             try:
                 response = _response(request, status)
@@ -327,7 +351,9 @@ class Connection(asyncio.Protocol):
             except Exception as error:  # noqa: BLE001 - what the user's code decided cannot be sent
                 response = CEchoRSP(request.message_id, self._failed("echo", error))
         if self._acceptor.respond(request, response, self._loop.time()):
-            self._tell("echoed", self.peer, request.message_id, response.status)
+            status = SUCCESS if response is None else response.status
+            self._counters.count_echo(status)
+            self._tell("echoed", self.peer, request.message_id, status)
 
     def _tell(self, name: str, *arguments: object) -> None:
         try:

@@ -4,17 +4,20 @@ It knows transports and nothing of DICOM; what is sent and received is decided i
 """
 
 import asyncio
-import socket
 
+from dcmecho.agreements import Agreements
+from dcmecho.counters import Counters
 from dcmecho.listening import listening_sockets
 from dcmecho.negotiation import LOCAL_LIMIT_EXCEEDED
 from dcmecho.pdu import REJECTED_PERMANENT, REJECTED_TRANSIENT, SOURCE_PRESENTATION, SOURCE_USER, AssociateRJ
 from dcmecho.server_settings import ServerSettings
 
+from .accepting import accepting
 from .connection import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Sequence
     from types import TracebackType
     from typing import Self, Unpack
@@ -23,15 +26,7 @@ if TYPE_CHECKING:
     from dcmecho.server_settings import ServerOptions
     from dcmecho.tls.wire import WireTLS
 
-BACKLOG = 4096
-"""Connections that may wait to be accepted; the system may allow fewer."""
-
-_ACCEPTED_AT_ONCE = 64
-"""Connections that are accepted in one turn of asyncio's loop. It takes the backlog for that number too, and tries (and
-complains) as often even when no descriptors are left."""
-
-_TURNS_TO_ACCEPT = 4
-"""Turns of the event loop from accepting a connection to `connection_made`."""
+    from .accepting import LoopAccepting, PollerAccepting
 
 
 def serve(port: int = 0, **options: "Unpack[ServerOptions]") -> "EchoServer":
@@ -49,19 +44,27 @@ def serve(port: int = 0, **options: "Unpack[ServerOptions]") -> "EchoServer":
 class EchoServer:
     """Listens and serves until it is closed. `port` is the one it listens on, once started.
 
-    With `sockets`, which are bound already and then belong to the server, nothing is bound.
+    With `sockets`, which are bound already and then belong to the server, nothing is bound. `counters` takes the place
+    of those that it makes for itself.
     """
 
-    def __init__(self, port: int, settings: ServerSettings, sockets: "Sequence[socket.socket]" = ()) -> None:
+    def __init__(
+        self,
+        port: int,
+        settings: ServerSettings,
+        sockets: "Sequence[socket.socket]" = (),
+        counters: Counters | None = None,
+    ) -> None:
         self.port = port
         self.settings = settings
-        self.open_associations = 0
-        """Associations that stand."""
+        self.counters = Counters() if counters is None else counters
+        """What has been done since the start, and the associations that stand."""
         self._open_by_host: dict[str, int] = {}
         self._sockets = sockets
+        self.agreements = Agreements()
         self.connections: set[Connection] = set()
         self.tls: WireTLS | None = None
-        self._servers: list[asyncio.Server] = []
+        self._accepting: PollerAccepting | LoopAccepting | None = None
         self._nobody_left: asyncio.Event | None = None
         self.is_closed = False
         """True once `close` has been called: nobody is served any more."""
@@ -77,19 +80,28 @@ class EchoServer:
 
     async def start(self) -> None:
         """Begin to listen. LocalError if the port cannot be had, or TLS not be set up."""
-        loop = asyncio.get_running_loop()
-        self.is_closed, self._nobody_left = False, None
         self.load_tls()
-        for listener in self._sockets or listening_sockets(self.settings.bind_address, self.port):
+        listeners = self._sockets or listening_sockets(self.settings.bind_address, self.port)
+        ways_in = self._open()
+        for listener in listeners:
             self.port = listener.getsockname()[1]
-            server = await loop.create_server(lambda: Connection(self), sock=listener, backlog=_ACCEPTED_AT_ONCE)
-            listener.listen(BACKLOG)
-            self._servers.append(server)
+            await ways_in.listen(listener)
+
+    async def adopt(self, connection: "socket.socket") -> None:
+        """Serve one connection that stands already, and listen nowhere. LocalError if TLS cannot be set up."""
+        self.load_tls()
+        await self._open().adopt(connection)
+
+    def _open(self) -> "PollerAccepting | LoopAccepting":
+        self.is_closed, self._nobody_left = False, None
+        self._accepting = accepting(asyncio.get_running_loop(), lambda: Connection(self))
+        return self._accepting
 
     async def close(self, grace: float = 5.0) -> None:
         """Stop listening, give the associations that stand `grace` seconds to end, and abort the rest."""
         self.is_closed = True
-        await self._stop_listening()
+        if self._accepting is not None:
+            await self._accepting.stop()
         for connection in list(self.connections):
             if connection.is_idle:
                 connection.shut_down()
@@ -100,22 +112,9 @@ class EchoServer:
                 for connection in list(self.connections):
                     connection.cut()
                 await self._wait(1.0)
-
-    async def _stop_listening(self) -> None:
-        """Stop accepting first, and close the listeners when what was being accepted has come to us: asyncio forgets a
-        connection, open, whose server closes in that moment."""
-        loop = asyncio.get_running_loop()
-        servers, self._servers = self._servers, []
-        for server in servers:
-            for listener in server.sockets:
-                try:
-                    loop.remove_reader(listener.fileno())
-                except NotImplementedError:  # Windows
-                    pass
-        for _ in range(_TURNS_TO_ACCEPT):
-            await asyncio.sleep(0)
-        for server in servers:
-            server.close()
+        if self._accepting is not None:
+            self._accepting.close()
+            self._accepting = None
 
     async def _wait(self, seconds: float) -> bool:
         """Wait until no connection is left; False if that takes longer."""
@@ -145,14 +144,13 @@ class EchoServer:
         if not settings.allows(peer.address):
             return AssociateRJ(REJECTED_PERMANENT, SOURCE_USER, 1)
         of_host = settings.max_associations_per_host
-        is_full = settings.max_associations is not None and self.open_associations >= settings.max_associations
+        is_full = settings.max_associations is not None and self.counters.open >= settings.max_associations
         if is_full or (of_host is not None and self._open_by_host.get(peer.address, 0) >= of_host):
             return AssociateRJ(REJECTED_TRANSIENT, SOURCE_PRESENTATION, LOCAL_LIMIT_EXCEEDED)
         return None
 
-    def count(self, peer: "Peer", step: int) -> None:
-        """An association has begun (`step` 1) or ended (-1)."""
-        self.open_associations += step
+    def count_of_host(self, peer: "Peer", step: int) -> None:
+        """An association with a peer's host has begun (`step` 1) or ended (-1)."""
         left = self._open_by_host.get(peer.address, 0) + step
         if left:
             self._open_by_host[peer.address] = left

@@ -7,7 +7,6 @@ import sys
 import time
 
 from dcmecho.aio.server import EchoServer
-from dcmecho.counters import Counters, CountingHandler
 from dcmecho.errors import UsageError, VerificationError
 from dcmecho.listening import listening_sockets
 from dcmecho.server_settings import ServerSettings
@@ -24,7 +23,7 @@ from .common import say, understand
 from .grammar import parse
 from .journal import Journal, where
 from .log import DEBUG, INFO, LEVELS, Log, failure_line, open_log
-from .serving import GRACE, Service, loop_factory, raise_descriptor_limit
+from .serving import GRACE, Service, raise_descriptor_limit
 from .table_scp import ECHOSCP, ECHOSCP_INHERITING
 
 TYPE_CHECKING = False
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dcmecho.association import Observer
+    from dcmecho.counters import Counters
     from dcmecho.handler import Peer
     from dcmecho.tls.configuration import TLSConfiguration
 
@@ -115,14 +115,12 @@ def transfer_syntaxes(prefer: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return ACCEPTABLE_TRANSFER_SYNTAXES, preferred.get(prefer, ())
 
 
-def _settings(
-    arguments: "Arguments", journal: Journal, counters: Counters, tls: "TLSConfiguration | None"
-) -> ServerSettings:
+def _settings(arguments: "Arguments", journal: Journal, tls: "TLSConfiguration | None") -> ServerSettings:
     accepted, preferred = transfer_syntaxes(arguments.text("prefer"))
     return ServerSettings(
         ae_title=arguments.text("ae_title"),
         bind_address=arguments.optional_text("bind_address"),
-        handler=CountingHandler(counters, journal),
+        handler=journal,
         transfer_syntaxes=accepted,
         preferred_transfer_syntaxes=preferred,
         max_pdu=arguments.number("max_pdu"),
@@ -232,16 +230,15 @@ class _Run:
 
             self._watchdog_limit = watchdog_seconds(os.environ)
 
-    def _settings(self, counters: Counters) -> ServerSettings:
-        return _settings(self._arguments, self._journal, counters, self._tls)
+    def _settings(self) -> ServerSettings:
+        return _settings(self._arguments, self._journal, self._tls)
 
     # One process
 
     def _serve_one_connection(self) -> None:
         from .inetd import OneConnection, inherited_connection
 
-        counters = Counters()
-        settings = self._settings(counters)
+        settings = self._settings()
         connection = inherited_connection()
         self._sockets = [connection]
 
@@ -249,18 +246,17 @@ class _Run:
             service.stop()
 
         server = OneConnection(connection, settings, stop)
-        service = Service(server, self._journal, counters)
+        service = Service(server, self._journal)
         service.prepare = service.handle_signals
         _run(service)
 
     def _serve_alone(self) -> None:
-        counters = Counters()
-        settings = self._settings(counters)
+        settings = self._settings()
         if self._inherited and self._port is not None:
             self._sockets = listening_sockets(settings.bind_address, self._port)
         sockets = [*self._inherited, *self._sockets]
         server = EchoServer(self._port or 0, settings, sockets=sockets)
-        service = Service(server, self._journal, counters)
+        service = Service(server, self._journal)
         service.prepare = service.handle_signals
         service.on_ready = lambda: self._ready([_port_of(each) for each in sockets] or [server.port])
         service.on_reload = self._reloading
@@ -270,7 +266,7 @@ class _Run:
         if self._metrics:
             from .metrics import Responder
 
-            pages = self._pages(lambda: counters, lambda: not service.is_stopping)
+            pages = self._pages(lambda: server.counters, lambda: not service.is_stopping)
             service.responder = Responder(pages, self._metrics)
         _run(service)
 
@@ -294,9 +290,8 @@ class _Run:
     def _serve_with_workers(self) -> None:
         from .workers import Parent, make_workers, processors
 
-        settings = self._settings(Counters())
+        settings = self._settings()
         EchoServer(0, settings).load_tls()  # asks for a password, or fails, once
-        loop_factory()
         listeners = self._listeners(self._arguments.number("workers") or processors(), settings.bind_address)
         self._sockets = [each for every in listeners for each in every]
         ports = [_port_of(each) for each in listeners[0]]
@@ -333,8 +328,8 @@ class _Run:
         """What a worker does, in its process."""
         from .workers import HURRY, RELOAD, SERVING, STOP
 
-        server = EchoServer(0, self._settings(worker.counters), sockets=worker.listeners)
-        service = Service(server, self._journal, worker.counters)
+        server = EchoServer(0, self._settings(), sockets=worker.listeners, counters=worker.counters)
+        service = Service(server, self._journal)
         does = {STOP: service.stop, HURRY: service.hurry, RELOAD: service.reload}
         channel.setblocking(False)
 
@@ -396,8 +391,7 @@ class _Run:
 
 
 def _run(service: Service) -> None:
-    with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        runner.run(service.run())
+    asyncio.run(service.run())
 
 
 def _send(channel: socket.socket, word: bytes) -> None:

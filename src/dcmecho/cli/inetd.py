@@ -1,11 +1,9 @@
 """Serves the one connection that a super-server has accepted. Loaded only for `--inetd`."""
 
-import asyncio
 import os
 import socket
 import stat
 
-from dcmecho.aio.connection import Connection
 from dcmecho.aio.server import EchoServer
 from dcmecho.errors import UsageError
 
@@ -13,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from dcmecho.aio.connection import Connection
     from dcmecho.server_settings import ServerSettings
 
 
@@ -51,10 +50,8 @@ class OneConnection(EchoServer):
 
     async def start(self) -> None:
         """Begin to serve it. LocalError if TLS cannot be set up."""
-        self.load_tls()
-        loop = asyncio.get_running_loop()
-        await loop.connect_accepted_socket(lambda: Connection(self), self._connection)
+        await self.adopt(self._connection)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: "Connection") -> None:
         super().forget(connection)
         self._on_end()

@@ -48,7 +48,8 @@ class Journal(Handler):
         }
         first = (
             f"Counters: {counters.connections} connections, {counters.accepted} associations accepted, "
-            f"{counters.open} open, {counters.echoes} echoes, {counters.echoes_failed} failed"
+            f"{counters.open} open, {counters.echoes} echoes, {counters.echoes_failed} failed, "
+            f"{counters.bytes_received} bytes received, {counters.bytes_sent} sent"
         )
         lines = [first]
         for title, group in groups.items():

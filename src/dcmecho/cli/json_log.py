@@ -68,6 +68,8 @@ class JsonJournal(Journal):
             open=counters.open,
             echoes=counters.echoes,
             echoes_failed=counters.echoes_failed,
+            bytes_received=counters.bytes_received,
+            bytes_sent=counters.bytes_sent,
             rejected=counters.rejected,
             ended=counters.ended,
             dropped=counters.dropped,

@@ -57,6 +57,8 @@ def exposition(counters: "Counters", *, started: float, workers: int = 1, restar
             "Connections that ended without an association being asked for, by outcome.",
             _labelled("outcome", counters.dropped),
         ),
+        _family("received_bytes_total", "counter", "Bytes that came from peers.", {"": counters.bytes_received}),
+        _family("sent_bytes_total", "counter", "Bytes that were sent to peers.", {"": counters.bytes_sent}),
         _family(
             "echoes_total",
             "counter",
@@ -166,7 +168,8 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport  # type: ignore[assignment]  # uvloop's transports are no asyncio.Transport
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
         if len(self._responder.connections) >= MAX_CONNECTIONS:
             self._transport.abort()
             return

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dcmecho.aio.server import EchoServer
-    from dcmecho.counters import Counters
 
     from .journal import Journal
     from .metrics import Responder
@@ -24,16 +23,6 @@ GRACE = 5.0
 
 MAX_DESCRIPTORS = 1_048_576
 """Descriptors that are asked for at most: some systems allow a thousand times more, and reserve memory for each."""
-
-
-def loop_factory() -> "Callable[[], asyncio.AbstractEventLoop] | None":
-    """uvloop's event loop where it is installed, else the standard library's."""
-    try:
-        import uvloop
-    except ImportError:
-        return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
 
 
 def raise_descriptor_limit() -> None:
@@ -58,10 +47,9 @@ class Service:
     end; `on_alive`, if there is one, every `alive_interval` seconds as long as the loop turns.
     """
 
-    def __init__(self, server: "EchoServer", journal: "Journal", counters: "Counters") -> None:
+    def __init__(self, server: "EchoServer", journal: "Journal") -> None:
         self.server = server
         self.journal = journal
-        self.counters = counters
         self.on_ready: Callable[[], None] = _nothing
         self.on_reload: Callable[[], None] = _nothing
         self.on_stopping: Callable[[], None] = _nothing
@@ -126,7 +114,7 @@ class Service:
         """Let SIGHUP reload and SIGUSR1 tell the counters, where there are such signals."""
         if os.name == "posix":
             loop.add_signal_handler(signal.SIGHUP, self.reload)
-            loop.add_signal_handler(signal.SIGUSR1, lambda: self.journal.count(self.counters))
+            loop.add_signal_handler(signal.SIGUSR1, lambda: self.journal.count(self.server.counters))
 
     async def run(self) -> None:
         """Start, serve, and end in order. LocalError if it cannot start."""
