@@ -16,6 +16,7 @@ from dcmecho import aio, causes
 from dcmecho.aio import poller
 from dcmecho.aio.connection import PROCESSING_FAILURE, Connection
 from dcmecho.aio.server import EchoServer
+from dcmecho.aio.timers import Timers
 from dcmecho.dimse import CommandSet
 from dcmecho.errors import EchoFailed, LocalError, UsageError, VerificationError
 from dcmecho.handler import EchoStatus, Handler, Peer
@@ -552,13 +553,20 @@ def reads(transport: FakeTransport) -> bool:
     return transport.is_read
 
 
+def not_listening(**options: Any) -> EchoServer:
+    """A server that knows the loop and no socket."""
+    server = EchoServer(0, ServerSettings(**options))
+    server.timers = Timers(asyncio.get_running_loop())
+    return server
+
+
 class TestReading:
     """When a connection is read, and when not, on a transport that does as it is told."""
 
     @pytest.mark.parametrize("is_late", [False, True])
     def test_not_while_writing_is_paused(self, is_late: bool) -> None:
         async def run() -> None:
-            server = EchoServer(0, ServerSettings(handler=Recorder(lambda _: _later(0) if is_late else 0)))
+            server = not_listening(handler=Recorder(lambda _: _later(0) if is_late else 0))
             connection, transport = Connection(server), FakeTransport()
             connection.connection_made(transport)
             connection.data_received(peers.RQ)
@@ -583,7 +591,7 @@ class TestReading:
                 await decided.wait()
                 return 0
 
-            server = EchoServer(0, ServerSettings(handler=Recorder(lambda _: decide())))
+            server = not_listening(handler=Recorder(lambda _: decide()))
             connection, transport = Connection(server), FakeTransport()
             connection.connection_made(transport)
             connection.data_received(peers.RQ)
@@ -609,7 +617,7 @@ class TestReading:
                 self.set.append(option)  # type: ignore[arg-type] # three numbers
 
         async def run() -> None:
-            connection, transport, options = Connection(EchoServer(0, ServerSettings())), FakeTransport(), Options()
+            connection, transport, options = Connection(not_listening()), FakeTransport(), Options()
             transport._extra["socket"] = options  # type: ignore[attr-defined] # where asyncio keeps it
             connection.connection_made(transport)
             connection.data_received(peers.RQ)

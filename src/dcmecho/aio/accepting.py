@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 BACKLOG = 4096
 """Connections that may wait to be accepted; the system may allow fewer."""
 
-_ACCEPTED_AT_ONCE = 64
-"""Connections that are accepted in one turn of the event loop: those that stand are not to wait for more."""
+_ACCEPTED_AT_ONCE = 8
+"""Connections that are accepted in one turn of the event loop: what is begun is ended first, and few wait long."""
 
 _PAUSE = 1.0
 """Seconds until the next try when the system has no descriptor, or no memory, for one more connection."""

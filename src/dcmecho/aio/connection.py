@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
         "_counters",
         "_deciding",
         "_handler",
+        "_is_cut_by_timer",
         "_is_over",
         "_is_writing_paused",
         "_layer",
@@ -60,6 +61,7 @@ class Connection(asyncio.Protocol):
         "_server",
         "_timer",
         "_timer_at",
+        "_timers",
         "_tls",
         "_transport",
         "_waiting",
@@ -78,8 +80,10 @@ class Connection(asyncio.Protocol):
         self._layer: TLSLayer | None = None
         self._is_over = False
         self._is_writing_paused = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers = server.timers
+        self._timer: int | None = None
         self._timer_at = 0.0
+        self._is_cut_by_timer = False
         self._deciding: asyncio.Future[EchoStatus | int] | None = None
         self._waiting: list[EchoRequested] = []
         self.peer = Peer("", 0)
@@ -140,8 +144,7 @@ class Connection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._disarm()
         self._waiting.clear()
         if self._deciding is not None:
             self._deciding.cancel()
@@ -203,21 +206,30 @@ class Connection(asyncio.Protocol):
                 self._write(self._layer.data_to_send())
             self._transport.close()
             if self._transport.get_write_buffer_size():
-                if self._timer is not None:
-                    self._timer.cancel()
-                self._timer = self._loop.call_later(self._server.settings.timeouts.acse, self.cut)
+                self._cut_in(self._server.settings.timeouts.acse)
 
     def _arm(self, at: float | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
+        self._disarm()
         if at is not None:
             self._timer_at = at
-            self._timer = self._loop.call_at(at, self._timer_came)
+            self._timer = self._timers.set(self, at)
 
-    def _timer_came(self) -> None:
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timers.cancel(self, self._timer)
+            self._timer = None
+
+    def _cut_in(self, seconds: float) -> None:
+        """Nothing is decided any more: cut the connection if it has not ended by then."""
+        self._is_cut_by_timer = True
+        self._arm(self._loop.time() + seconds)
+
+    def timer_came(self) -> None:
         """Most timers come to find that something has been heard meanwhile: setting them lazily is cheaper."""
         self._timer = None
+        if self._is_cut_by_timer:
+            self.cut()
+            return
         acceptor = self._acceptor
         timer = acceptor.next_timer()
         if timer is not None and timer > self._loop.time():
@@ -263,9 +275,7 @@ class Connection(asyncio.Protocol):
         """Let the peer close: closing on what it has sent meanwhile would take our alert from it (RFC 9293 3.10.4)."""
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = self._loop.call_later(LINGER, self.cut)
+        self._cut_in(LINGER)
 
     def _acknowledge_at_once(self) -> None:
         """A peer that writes header and body apart, with Nagle's algorithm on, waits for our ACK: do not delay it."""

@@ -14,6 +14,7 @@ from dcmecho.server_settings import ServerSettings
 
 from .accepting import accepting
 from .connection import Connection
+from .timers import Timers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ class EchoServer:
     With `sockets`, which are bound already and then belong to the server, nothing is bound. `counters` takes the place
     of those that it makes for itself.
     """
+
+    timers: Timers
 
     def __init__(
         self,
@@ -93,8 +96,10 @@ class EchoServer:
         await self._open().adopt(connection)
 
     def _open(self) -> "PollerAccepting | LoopAccepting":
+        loop = asyncio.get_running_loop()
         self.is_closed, self._nobody_left = False, None
-        self._accepting = accepting(asyncio.get_running_loop(), lambda: Connection(self))
+        self.timers = Timers(loop)
+        self._accepting = accepting(loop, lambda: Connection(self))
         return self._accepting
 
     async def close(self, grace: float = 5.0) -> None:
