@@ -110,6 +110,7 @@ def conversations(draw: st.DrawFn) -> list[bytes]:
 @example([peers.RQ, peers.RELEASE_REQUEST, peers.RELEASE_REQUEST], None)
 @example([peers.RQ[:50], peers.RQ[50:], peers.echo_request(7)[:40], peers.echo_request(7)[40:]], None)
 @example([peers.RQ, peers.echo_request(7)[:40], peers.RELEASE_REQUEST], None)
+@example([peers.RQ + peers.echo_request(7)[:3], peers.echo_request(7)[3:]], None)
 @example([peers.RQ], AssociateRJ(2, 3, 2))
 @given(conversations(), st.sampled_from([None, None, AssociateRJ(1, 1, 1)]))
 def test_both_ways_are_the_same_to_peer_and_user(pieces: list[bytes], refusal: AssociateRJ | None) -> None:
@@ -126,6 +127,19 @@ def test_the_short_ways_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     played = play([peers.RQ, peers.echo_request(1), peers.echo_request(2), peers.RELEASE_REQUEST], known, None, None)
     request = AssociateRQ.decode(peers.RQ)
     assert played.events == [Accepted(request), EchoRequested(1, 1), EchoRequested(1, 2), Ended(RELEASED, "", True)]
+
+
+def test_a_release_waits_for_the_answer_that_is_owed() -> None:
+    scp = Acceptor(AcceptorPolicy(), AcceptorTimeouts(), 0.0, max_association_pdu=4096, max_message_length=2048)
+    scp.receive_data(peers.RQ, 1.0)
+    request = scp.receive_plain_echo(peers.echo_request(7), 2.0)
+    assert request == EchoRequested(1, 7)
+    scp.data_to_send()
+    scp.receive_data(peers.RELEASE_REQUEST, 3.0)
+    assert scp.data_to_send() == b""
+    scp.respond(request, None, 4.0)
+    assert scp.data_to_send() == peers.echo_response(7) + peers.RELEASE_RESPONSE
+    assert scp.events()[-1] == Ended(RELEASED, "", True)
 
 
 # The plain PDUs
@@ -165,9 +179,10 @@ def remembered(request: AssociateRQ, data: bytes | None = None) -> Agreements:
 
 def test_a_request_that_did_not_come_alone_is_not_remembered() -> None:
     known = Agreements()
-    play([peers.RQ + peers.echo_request(1)], known, None, None)
-    assert known.find(peers.RQ + peers.echo_request(1)) is None
-    assert known.find(peers.RQ) is None
+    data = peers.RQ + peers.echo_request(1)[:3]
+    played = play([data, peers.echo_request(1)[3:]], known, None, None)
+    assert [type(event) for event in played.events] == [Accepted, EchoRequested]
+    assert known.find(data) is None
 
 
 def test_the_last_piece_of_a_request_is_not_taken_for_one() -> None:

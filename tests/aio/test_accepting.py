@@ -80,6 +80,13 @@ def test_what_the_system_lacks_is_told_and_waited_for(
     async def body() -> None:
         ways_in = PollerAccepting(asyncio.get_running_loop(), Greeter)
         listener = Listener(error, error)
+        pause = ways_in._pause
+
+        def watched(paused: socket.socket, why: OSError | MemoryError) -> None:
+            pause(paused, why)
+            assert not ways_in._poller._callbacks, "it would be tried again at once, for ever"
+
+        monkeypatch.setattr(ways_in, "_pause", watched)
         await ways_in.listen(listener)
         assert await greeting(listener.getsockname()) == b"hello"
         await ways_in.stop()
@@ -101,7 +108,9 @@ def test_who_has_gone_again_is_no_trouble(error: OSError) -> None:
     assert run(body()) == []
 
 
-def test_a_way_in_can_be_closed_while_it_waits() -> None:
+def test_a_way_in_can_be_closed_while_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "_PAUSE", 0.01)
+
     async def body() -> None:
         loop = asyncio.get_running_loop()
         ways_in = PollerAccepting(loop, Greeter)
@@ -114,6 +123,9 @@ def test_a_way_in_can_be_closed_while_it_waits() -> None:
             await ways_in.stop()
         ways_in.close()
         assert listener.fileno() == -1
+        is_past = asyncio.Event()
+        loop.call_later(0.02, is_past.set)
+        await is_past.wait()
         with pytest.raises(ConnectionRefusedError):
             await greeting(address)
 

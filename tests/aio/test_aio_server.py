@@ -2,8 +2,10 @@
 
 import asyncio
 import gc
+import os
 import socket
 import threading
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -752,6 +754,44 @@ def test_nothing_is_left() -> None:
     asyncio.run(run())
     gc.collect()
     assert peers.open_descriptors() <= before
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_a_server_that_is_closed_leaves_no_descriptor() -> None:
+    async def run() -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(3):
+            async with serving() as server:
+                await aio.verify("127.0.0.1", server.port)
+        assert len(os.listdir("/proc/self/fd")) == before
+
+    asyncio.run(run())
+
+
+def test_a_connection_that_has_ended_is_freed_without_a_search_for_cycles() -> None:
+    observers: list[weakref.ref[dcmecho.Observer]] = []
+
+    def observe(_: Peer) -> dcmecho.Observer:
+        observer = dcmecho.Observer()
+        observers.append(weakref.ref(observer))
+        return observer
+
+    async def run() -> None:
+        async with serving(observe=observe) as server:
+            await aio.verify("127.0.0.1", server.port)
+            async with asyncio.timeout(peers.PATIENCE):
+                while server.connections:
+                    await _later(0)
+            await _later(0)
+            assert [each() for each in observers] == [None]
+
+    if not poller.is_available:
+        pytest.skip("asyncio's transports are its own business")
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
 
 
 def test_uvloop_too() -> None:
