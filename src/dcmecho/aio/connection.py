@@ -126,7 +126,8 @@ class Connection(asyncio.Protocol):
             if self._is_over:
                 return
             data = self._decrypt(layer, data)
-        elif (echo := acceptor.receive_plain_echo(data, now)) is not None:
+        has_peer_closed = layer is not None and layer.has_peer_closed
+        if not has_peer_closed and (echo := acceptor.receive_plain_echo(data, now)) is not None:
             self._answer(echo)
             self._transmit(acceptor)
             return
@@ -134,8 +135,8 @@ class Connection(asyncio.Protocol):
             acceptor.receive_data(data, now)
         if _QUICK_ACK is not None and (not data or acceptor.association.is_inside_pdu):
             self._acknowledge_at_once()
-        if layer is not None and layer.has_peer_closed:
-            acceptor.connection_lost(self._loop.time())
+        if has_peer_closed:
+            acceptor.connection_lost(now)
         self._follow_up(acceptor)
 
     def eof_received(self) -> bool:
