@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from dcmecho.cli import systemd
 from dcmecho.cli.grammar import parse
-from dcmecho.cli.table_scp import ECHOSCP_INHERITING
+from dcmecho.cli.table_scp import ECHOSCP
 from dcmecho.errors import LocalError
 from programs import LOOPBACK, PATIENCE, Program, command, connect, echoscp, run
 
@@ -270,7 +270,7 @@ def unit(name: str) -> configparser.ConfigParser:
     return found
 
 
-def test_the_service_is_what_echoscp_can_do() -> None:
+def test_the_service_is_what_echoscp_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
     service = unit("echoscp.service")["Service"]
     assert service["Type"] == "notify"
     assert float(service["WatchdogSec"]) > 0
@@ -279,7 +279,9 @@ def test_the_service_is_what_echoscp_can_do() -> None:
     program, *words = service["ExecStart"].split()
     assert program.endswith("/echoscp")
     assert words == ["$ECHOSCP_OPTIONS"]
-    parse(ECHOSCP_INHERITING, ["-aet", "MYTITLE", "-v"])
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    assert not parse(ECHOSCP, ["-aet", "MYTITLE", "-v"]).given("port")
 
 
 def test_the_service_may_do_little() -> None:

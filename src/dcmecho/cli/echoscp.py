@@ -20,11 +20,10 @@ from dcmecho.uids import (
 
 from . import exit_codes
 from .common import say, understand
-from .grammar import parse
 from .journal import Journal, where
 from .log import DEBUG, INFO, LEVELS, Log, failure_line, open_log
 from .serving import GRACE, Service, raise_descriptor_limit
-from .table_scp import ECHOSCP, ECHOSCP_INHERITING
+from .table_scp import ECHOSCP, is_activated
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
 
     from .grammar import Arguments
     from .metrics import Pages
-    from .options import Command
     from .workers import Parent, Worker
 
 __all__ = ["GRACE", "main", "transfer_syntaxes"]
@@ -46,7 +44,7 @@ __all__ = ["GRACE", "main", "transfer_syntaxes"]
 def main(words: "list[str] | None" = None) -> int:
     """Run echoscp with the words of a command line (those of the process by default); return the exit code."""
     words = sys.argv[1:] if words is None else words
-    arguments = understand(_command(words), words)
+    arguments = understand(ECHOSCP, words)
     if isinstance(arguments, int):
         return arguments
     log = Log("echoscp")
@@ -66,25 +64,6 @@ def main(words: "list[str] | None" = None) -> int:
     except KeyboardInterrupt:
         pass  # only where signals cannot be handled in the loop (Windows)
     return exit_codes.OK
-
-
-def _command(words: list[str]) -> "Command":
-    """Return the command as this line means it: without the port where sockets are inherited and none is given."""
-    # A command file may say --inetd too; a pipe in its place can be read only once.
-    may_inherit = "--inetd" in words or any(word.startswith("@") and os.path.isfile(word[1:]) for word in words)
-    if not may_inherit and not _is_activated():
-        return ECHOSCP
-    glance = parse(ECHOSCP, ["--version", *words])  # a line that asks for something is not refused
-    inherits = glance.given("inetd") or _is_activated()
-    return ECHOSCP_INHERITING if inherits and not glance.parameters else ECHOSCP
-
-
-def _is_activated() -> bool:
-    if "LISTEN_FDS" not in os.environ:
-        return False
-    from .systemd import is_activated
-
-    return is_activated(os.environ)
 
 
 def _open_log(arguments: "Arguments") -> tuple[Log, Journal]:
@@ -215,7 +194,7 @@ class _Run:
 
     def _take_inherited(self) -> None:
         """Take what systemd has for us: sockets, and where it wants to hear of us."""
-        if _is_activated():
+        if is_activated():
             from .systemd import inherited_sockets
 
             self._inherited, self._metrics = inherited_sockets(os.environ)

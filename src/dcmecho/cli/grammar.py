@@ -165,8 +165,10 @@ class Arguments:
             self._given.add(parameter.name)
         if len(self.parameters) > len(wanted):
             raise UsageError(f"surplus parameter: {quote(self.parameters[len(wanted)])}")
-        missing = wanted[len(self.parameters) :]
-        if missing and not (self.given("verify_cert") or self.given("is_root_cert")):
+        if self.given("verify_cert") or self.given("is_root_cert"):
+            return
+        missing = [each for each in wanted[len(self.parameters) :] if each.is_needed is None or each.is_needed(self)]
+        if missing:
             taken = (
                 " (+tls takes the two words after it as KEY and CERT)"
                 if self._values.get("key_and_certificate")

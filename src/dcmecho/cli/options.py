@@ -7,6 +7,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .grammar import Arguments
+
     Convert = Callable[[str], object]
 
 _MAX_NUMBER_LENGTH = 40
@@ -219,15 +221,24 @@ class Group:
 
 
 class Parameter:
-    """A word without a sign that the command needs; `default` stands for it where an offline check needs none."""
+    """A word without a sign that the command needs, unless `is_needed` says otherwise of a command line; `default`
+    stands for it where it is absent."""
 
-    __slots__ = ("convert", "default", "help", "name")
+    __slots__ = ("convert", "default", "help", "is_needed", "name")
 
-    def __init__(self, name: str, help: str, convert: "Convert", default: object) -> None:  # noqa: A002 - as above
+    def __init__(
+        self,
+        name: str,
+        help: str,  # noqa: A002 - as above
+        convert: "Convert",
+        default: object,
+        is_needed: "Callable[[Arguments], bool] | None" = None,
+    ) -> None:
         self.name = name
         self.help = help
         self.convert = convert
         self.default = default
+        self.is_needed = is_needed
 
 
 class Command:

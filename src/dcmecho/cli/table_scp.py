@@ -1,5 +1,7 @@
 """The options of echoscp."""
 
+import os
+
 from dcmecho.server_settings import MAX_PENDING_OUTPUT, SMALLEST_LIMIT
 from dcmecho.settings import MAX_MAX_PDU, MIN_MAX_PDU, check_ae_title
 from dcmecho.text import quote
@@ -8,6 +10,10 @@ from dcmecho.uids import MAX_ASSOCIATION_PDU, MAX_MESSAGE_LENGTH
 from .options import Choice, Command, Group, Integer, Option, Parameter, Seconds, host
 from .table_general import ASK, LOGGING
 from .table_tls import SERVER_GROUPS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .grammar import Arguments
 
 MAX_WORKERS = 1024
 
@@ -27,6 +33,19 @@ def network(word: str) -> str:
     return word
 
 
+def is_activated() -> bool:
+    """Tell whether systemd has passed sockets to this process."""
+    if "LISTEN_FDS" not in os.environ:
+        return False
+    from .systemd import is_activated as has_sockets
+
+    return has_sockets(os.environ)
+
+
+def _needs_port(arguments: "Arguments") -> bool:
+    return not arguments.flag("inetd") and not is_activated()
+
+
 ECHOSCP = Command(
     "echoscp",
     "answer DICOM verification (C-ECHO) requests",
@@ -37,6 +56,7 @@ ECHOSCP = Command(
             "allowed with --inetd)",
             Integer(0, 65535),
             0,
+            _needs_port,
         ),
     ),
     (
@@ -219,6 +239,3 @@ ECHOSCP = Command(
         *SERVER_GROUPS,
     ),
 )
-
-ECHOSCP_INHERITING = Command(ECHOSCP.name, ECHOSCP.summary, (), ECHOSCP.groups)
-"""The same without the port, which is not needed where sockets are inherited."""
