@@ -41,6 +41,25 @@ def test_both_families() -> None:
             assert dcmecho.verify(host, server.port).ok
 
 
+def test_it_counts() -> None:
+    with dcmecho.serve(bind_address="127.0.0.1", max_associations=1) as server:
+        with dcmecho.associate("127.0.0.1", server.port) as association:
+            association.echo()
+            association.echo()
+            assert server.counters.open == 1
+            with pytest.raises(dcmecho.AssociationRejected):
+                dcmecho.verify("127.0.0.1", server.port)
+        with RawClient(server.port) as client:
+            client.send(b"GET / HTTP/1.1\r\n")
+            client.rest()
+    counters = server.counters
+    assert (counters.connections, counters.accepted, counters.open) == (3, 1, 0)
+    assert (counters.echoes, counters.echoes_failed) == (2, 0)
+    assert counters.rejected["local-limit-exceeded"] == counters.ended["released"] == counters.dropped["not-dicom"] == 1
+    assert counters.bytes_received > 2 * 80
+    assert counters.bytes_sent > 2 * 90
+
+
 def test_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = dcmecho.serve(taken.getsockname()[1], bind_address="127.0.0.1")

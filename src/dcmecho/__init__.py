@@ -11,7 +11,7 @@
 Names are loaded when they are first used.
 """
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
