@@ -11,6 +11,7 @@ import peers
 from dcmecho import causes
 from dcmecho.errors import EchoFailed, LocalError, UsageError, VerificationError
 from dcmecho.handler import Handler, Peer
+from dcmecho.pdu import A_ABORT as ABORT
 from peers import RawClient
 
 
@@ -51,7 +52,7 @@ def test_it_counts() -> None:
                 dcmecho.verify("127.0.0.1", server.port)
         with RawClient(server.port) as client:
             client.send(b"GET / HTTP/1.1\r\n")
-            client.rest()
+            assert client.pdu()[0] == ABORT
     counters = server.counters
     assert (counters.connections, counters.accepted, counters.open) == (3, 1, 0)
     assert (counters.echoes, counters.echoes_failed) == (2, 0)
