@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import socket
+import struct
 from collections.abc import Coroutine
 from typing import Any
 
@@ -130,6 +131,52 @@ def test_a_way_in_can_be_closed_while_it_waits(monkeypatch: pytest.MonkeyPatch) 
             await greeting(address)
 
     assert len(run(body())) == 1
+
+
+def test_who_cannot_be_served_is_let_go_and_the_next_is_served() -> None:
+    made: list[asyncio.Protocol] = []
+
+    def make() -> asyncio.Protocol:
+        made.append(Greeter())
+        if len(made) == 1:
+            raise MemoryError("no room")
+        return made[-1]
+
+    async def body() -> None:
+        ways_in = PollerAccepting(asyncio.get_running_loop(), make)
+        listener = Listener()
+        await ways_in.listen(listener)
+        assert await greeting(listener.getsockname()) == b""
+        assert await greeting(listener.getsockname()) == b"hello"
+        await ways_in.stop()
+        ways_in.close()
+
+    assert run(body()) == ["a connection cannot be served no room"]
+
+
+def test_a_connection_that_has_gone_can_be_adopted() -> None:
+    lost = asyncio.Event()
+
+    class Keeper(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert transport.get_extra_info("peername") is None
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    async def body() -> None:
+        ways_in = PollerAccepting(asyncio.get_running_loop(), Keeper)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client = socket.create_connection(listener.getsockname())
+            connection, _ = listener.accept()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.close()
+            await ways_in.adopt(connection)
+        async with asyncio.timeout(PATIENCE):
+            await lost.wait()
+        ways_in.close()
+
+    assert run(body()) == []
 
 
 def test_nobody_is_accepted_once_it_is_closed() -> None:

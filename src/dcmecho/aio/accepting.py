@@ -51,8 +51,13 @@ class PollerAccepting:
 
     async def adopt(self, connection: socket.socket) -> None:
         """Take a connection that stands already."""
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._begin(connection, connection.getpeername())
+        address: object = None
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            address = connection.getpeername()
+        except OSError:
+            pass  # the peer has gone already: reading will tell
+        self._begin(connection, address)
 
     async def stop(self) -> None:
         """Accept no more."""
@@ -84,8 +89,14 @@ class PollerAccepting:
             self._begin(connection, address)
 
     def _begin(self, connection: socket.socket, address: object) -> None:
-        connection.setblocking(False)
-        PolledTransport(self._poller, connection, address, self._make_protocol()).start()
+        try:
+            connection.setblocking(False)
+            transport = PolledTransport(self._poller, connection, address, self._make_protocol())
+        except Exception as error:  # noqa: BLE001 - whatever it is (most likely MemoryError), the others go on
+            connection.close()
+            self._loop.call_exception_handler({"message": "a connection cannot be served", "exception": error})
+        else:
+            transport.start()
 
     def _pause(self, listener: socket.socket, error: OSError | MemoryError) -> None:
         """Out of descriptors or memory, most likely: they come back when others leave."""
