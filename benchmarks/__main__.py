@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             first, second = sorted(os.sched_getaffinity(0))[:2]
             os.sched_setaffinity(0, {second})
             found = programs.pinned(found, first)
-        bench = Bench(options.runs or runs, seconds, directory, found, natives)
+        bench = Bench(options.runs or runs, seconds, directory, found, natives, options.quick)
         versions = programs.versions(found)
         figures, notes, failed = measure(bench, chosen)
     notes += [f"{name}: {why}" for name, why in found.absent.items()]

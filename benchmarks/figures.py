@@ -40,25 +40,26 @@ class Value:
 
 @dataclass(frozen=True)
 class Target:
-    """Ours is to be at least (or at most) `factor` times the peer's."""
+    """Ours is to be at least (or at most) `bound`: so many times the peer's, or in the figure's unit without a peer."""
 
-    peer: str
-    factor: float
+    bound: float
     at_least: bool
+    peer: str | None = None
 
-    def holds(self, ratio: float) -> bool:
-        return ratio >= self.factor if self.at_least else ratio <= self.factor
+    @property
+    def rule(self) -> str:
+        return "at least" if self.at_least else "at most"
 
-    def __str__(self) -> str:
-        return f"{'at least' if self.at_least else 'at most'} {number(self.factor)} x {self.peer}"
-
-
-def at_least(factor: float, peer: str) -> Target:
-    return Target(peer, factor, True)
+    def holds(self, value: float) -> bool:
+        return value >= self.bound if self.at_least else value <= self.bound
 
 
-def at_most(factor: float, peer: str) -> Target:
-    return Target(peer, factor, False)
+def at_least(bound: float, peer: str | None = None) -> Target:
+    return Target(bound, True, peer)
+
+
+def at_most(bound: float, peer: str | None = None) -> Target:
+    return Target(bound, False, peer)
 
 
 @dataclass(frozen=True)
@@ -87,18 +88,24 @@ class Figure:
             return None
         return self.ours.median / other.median
 
+    def holds(self, target: Target) -> bool | None:
+        """Whether a target is met; None where what it compares is missing."""
+        own = None if self.ours is None else self.ours.median
+        value = own if target.peer is None else self.ratio(target.peer)
+        return None if value is None else target.holds(value)
+
     @property
     def met(self) -> bool | None:
-        """Whether every target holds; None without targets, or where a ratio is missing."""
-        if not self.targets:
-            return None
-        verdicts = []
-        for target in self.targets:
-            ratio = self.ratio(target.peer)
-            if ratio is None:
-                return None
-            verdicts.append(target.holds(ratio))
-        return all(verdicts)
+        """Whether every target holds; None without targets, or where that cannot be told.
+
+        Where ours could not be measured to the end, or not at all, none does.
+        """
+        if self.targets and OURS in self.problems:
+            return False
+        verdicts = [self.holds(target) for target in self.targets]
+        if False in verdicts:
+            return False
+        return True if verdicts and None not in verdicts else None
 
 
 @dataclass
@@ -116,14 +123,29 @@ class Samples:
         key: str,
         *targets: Target,
         note: Callable[[Sequence[Sample]], str] | None = None,
+        merge: Callable[[Sequence[float]], float] | None = None,
     ) -> Figure:
-        """Make a figure of the samples' values called `key`; `note` remarks on one subject's samples."""
+        """Make a figure of the samples' values called `key`; `note` remarks on one subject's samples.
+
+        `merge` makes one value of all rounds of a subject: where a median would hide what must happen in none.
+        """
+
+        def rounds(samples: Sequence[Sample]) -> tuple[float, ...]:
+            each = tuple(sample[key] for sample in samples)
+            return (merge(each),) if merge else each
+
         values = {
-            subject: Value(tuple(sample[key] for sample in samples), note(samples) if note else "")
+            subject: Value(rounds(samples), note(samples) if note else "")
             for subject, samples in self.taken.items()
             if samples
         }
         return Figure(name, title, unit, values, targets, dict(self.problems))
+
+    def add(self, other: Samples) -> None:
+        """Take in what further rounds yielded; of a subject's problems the first stays."""
+        for subject, samples in other.taken.items():
+            self.taken.setdefault(subject, []).extend(samples)
+        self.problems = other.problems | self.problems
 
 
 @dataclass(frozen=True)

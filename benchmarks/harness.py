@@ -7,16 +7,17 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .figures import MeasurementError, Sample, Samples
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from .native import Natives
     from .programs import Client, Programs, Server
@@ -33,13 +34,15 @@ UNWANTED = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "TCP_NODELAY", "DCMDI
 
 @dataclass(frozen=True)
 class Bench:
-    """What a benchmark is given. `runs` is the number of rounds, `seconds` how long one measurement is to last."""
+    """What a benchmark is given. `runs` is the number of rounds, `seconds` how long one measurement is to last; where
+    `quick` a benchmark is to show that it runs, with less of what it measures."""
 
     runs: int
     seconds: float
     directory: Path
     programs: Programs
     natives: Natives
+    quick: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,7 @@ def on_processor(number: int | None) -> Iterator[None]:
 def serving(server: Server, directory: Path) -> Iterator[Served]:
     """Start a server on a free port, wait until it accepts connections, and stop it in any case."""
     port = free_port()
-    home = directory / f"{server.name.replace(' ', '-')}-{port}"
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(prefix=f"{server.name.replace(' ', '-')}-", dir=directory))
     log = home / "output"
     with log.open("wb") as output, on_processor(server.processor):
         process = subprocess.Popen(
@@ -166,6 +168,20 @@ def await_ready(process: subprocess.Popen[bytes], name: str, port: int, log: Pat
         else:
             return
     raise MeasurementError(f"{name} does not accept connections after {READY_LIMIT:g} s")
+
+
+def processes(served: Served, least: int = 1) -> list[str]:
+    """Return the ids of a server's process and of its children, once they are at least so many."""
+    deadline = time.monotonic() + READY_LIMIT
+    while time.monotonic() < deadline:
+        try:
+            children = Path(f"/proc/{served.pid}/task/{served.pid}/children").read_text().split()
+        except OSError:  # not every kernel tells
+            children = []
+        if 1 + len(children) >= least:
+            return [str(served.pid), *children]
+        time.sleep(0.02)
+    raise MeasurementError(f"the server has not {least} processes after {READY_LIMIT:g} s")
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

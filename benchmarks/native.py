@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SOURCES = Path(__file__).parent / "native"
-PROGRAMS = ("pingpong", "scu", "scp", "load")
+PROGRAMS = ("pingpong", "scu", "scp", "load", "crowd")
 FLAGS = ("-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra")
 LIMIT_SLACK = 30.0
 

@@ -5,37 +5,52 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from .figures import number
+from .figures import OURS, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from .figures import Figure, Value
+    from .figures import Figure, Target, Value
 
 COLUMNS = ("figure", "peers", "ours", "ratio", "target", "met?")
 UNITS = {"us": "µs"}
 VERDICTS = {True: "yes", False: "NO", None: ""}
 
 
+def amount(value: float, unit: str) -> str:
+    return f"{number(value)} {UNITS.get(unit, unit)}".replace(" /s", "/s").rstrip()
+
+
 def value_text(value: Value, unit: str) -> str:
-    text = f"{number(value.median)} {UNITS.get(unit, unit)}".replace(" /s", "/s")
+    text = amount(value.median, unit)
     return f"{text} ({value.note})" if value.note else text
+
+
+def target_text(target: Target, unit: str) -> str:
+    bound = amount(target.bound, unit) if target.peer is None else f"{number(target.bound)} x {target.peer}"
+    return f"{target.rule} {bound}"
+
+
+def ratio_text(figure: Figure, target: Target) -> str:
+    if target.peer is None:
+        return ""
+    ratio = figure.ratio(target.peer)
+    return "-" if ratio is None else f"{number(ratio)} x {target.peer}"
 
 
 def cells(figure: Figure) -> tuple[list[str], ...]:
     """Return a figure's row: for each of COLUMNS its lines."""
     peers = [f"{name} {value_text(value, figure.unit)}" for name, value in figure.peers.items()]
-    peers += [f"{name}: {problem}" for name, problem in figure.problems.items()]
-    ratios = []
-    for target in figure.targets:
-        ratio = figure.ratio(target.peer)
-        ratios.append("-" if ratio is None else f"{number(ratio)} x {target.peer}")
+    peers += [f"{name}: {problem}" for name, problem in figure.problems.items() if name != OURS]
+    ours = [value_text(figure.ours, figure.unit) if figure.ours else "-"]
+    if OURS in figure.problems:
+        ours.append(figure.problems[OURS])
     return (
         [figure.title],
         peers,
-        [value_text(figure.ours, figure.unit) if figure.ours else "-"],
-        ratios,
-        [str(target) for target in figure.targets],
+        ours,
+        [ratio_text(figure, target) for target in figure.targets],
+        [target_text(target, figure.unit) for target in figure.targets],
         [VERDICTS[figure.met]],
     )
 
@@ -89,15 +104,18 @@ def as_object(figure: Figure) -> dict[str, object]:
             name: {"median": value.median, "rounds": list(value.rounds), "note": value.note}
             for name, value in figure.values.items()
         },
-        "targets": [
-            {
-                "peer": target.peer,
-                "rule": "at least" if target.at_least else "at most",
-                "factor": target.factor,
-                "ratio": figure.ratio(target.peer),
-            }
-            for target in figure.targets
-        ],
+        "targets": [target_object(figure, target) for target in figure.targets],
         "met": figure.met,
         "problems": dict(figure.problems),
+    }
+
+
+def target_object(figure: Figure, target: Target) -> dict[str, object]:
+    if target.peer is None:
+        return {"rule": target.rule, "limit": target.bound}
+    return {
+        "peer": target.peer,
+        "rule": target.rule,
+        "factor": target.bound,
+        "ratio": figure.ratio(target.peer),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import client, codec, imports, load, server, startup, tls
+from . import client, codec, crowd, imports, load, server, startup, tls, workers
 
 BENCHMARKS = (
     *startup.BENCHMARKS,
@@ -10,6 +10,8 @@ BENCHMARKS = (
     *tls.BENCHMARKS,
     *server.BENCHMARKS,
     *load.BENCHMARKS,
+    *workers.BENCHMARKS,
+    *crowd.BENCHMARKS,
     *codec.BENCHMARKS,
     *imports.BENCHMARKS,
 )

@@ -1,11 +1,14 @@
 """The benchmarks' arithmetic, parsing and tables; and that their C programs compile. Nothing is timed."""
 
+import dataclasses
 import functools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +17,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks import __main__ as command
-from benchmarks import codec, figures, harness, imports, load, native, programs, report
-from benchmarks.figures import DCMTK, OURS, PYNETDICOM, Figure, MeasurementError, Value, at_least, at_most
+from benchmarks import codec, crowd, figures, harness, imports, load, native, programs, report, workers
+from benchmarks.figures import C_SERVER, DCMTK, OURS, PYNETDICOM, Figure, MeasurementError, Value, at_least, at_most
 from benchmarks.suite import BENCHMARKS
 
 
@@ -86,15 +89,56 @@ class TestFigures:
             ((at_least(0.51, DCMTK),), False),
             ((at_least(0.1, DCMTK), at_least(0.2, PYNETDICOM)), False),
             ((at_least(0.1, DCMTK), at_least(0.1, "Orthanc")), None),
+            ((at_least(0.6, DCMTK), at_least(0.1, "Orthanc")), False),
+            ((at_most(50),), True),
+            ((at_most(49.9),), False),
+            ((at_least(50),), True),
+            ((at_least(50.1),), False),
+            ((at_most(50), at_most(0.4, DCMTK)), False),
         ],
     )
     def test_met(self, targets: tuple[figures.Target, ...], met: bool | None) -> None:
         assert a_figure(*targets).met is met
 
+    def test_a_limit_without_a_value_of_ours_cannot_be_told(self) -> None:
+        assert a_figure(at_most(50), ours=None).met is None
+
+    def test_a_problem_of_ours_misses_the_target(self) -> None:
+        whole = dataclasses.replace(a_figure(at_most(50)), problems={OURS: "gone"})
+        assert whole.met is False
+        assert dataclasses.replace(whole, targets=()).met is None
+        assert dataclasses.replace(whole, problems={DCMTK: "gone"}).met is True
+
     def test_samples_become_values_by_key(self) -> None:
         samples = figures.Samples({OURS: [{"rate": 1.0, "p99": 7.0}, {"rate": 3.0, "p99": 9.0}], DCMTK: []})
         figure = samples.figure("n", "t", "us", "p99", note=lambda taken: f"{len(taken)} rounds")
         assert figure.values == {OURS: Value((7.0, 9.0), "2 rounds")}
+
+    def test_rounds_may_be_merged(self) -> None:
+        samples = figures.Samples({OURS: [{"cut": 5.0}, {"cut": 4.0}]})
+        assert samples.figure("n", "t", "", "cut", merge=sum).values == {OURS: Value((9.0,))}
+        assert samples.figure("n", "t", "", "cut", merge=min).values == {OURS: Value((4.0,))}
+
+    def test_rounds_of_several_measurements_add_up(self) -> None:
+        whole = figures.Samples({OURS: [{"refused": 1.0}]}, {DCMTK: "the first"})
+        whole.add(figures.Samples({OURS: [{"refused": 2.0}], PYNETDICOM: []}, {DCMTK: "another", OURS: "gone"}))
+        assert whole.taken == {OURS: [{"refused": 1.0}, {"refused": 2.0}], PYNETDICOM: []}
+        assert whole.problems == {DCMTK: "the first", OURS: "gone"}
+
+    def test_what_failed_and_what_was_not_served_is_one_sum(self) -> None:
+        sample = load.with_sum({"failed": 2.0, "unserved": 3.0})
+        assert sample == {"failed": 2.0, "unserved": 3.0, "refused": 5.0}
+
+    def test_capacity_ends_with_the_busiest_worker(self) -> None:
+        assert workers.capacity({"count": 9, "cpu": 10.0, "busiest": 1.0}) == pytest.approx(100_000)
+        assert workers.capacity({"count": 9, "cpu": 10.0, "busiest": 0.5}) == pytest.approx(200_000)
+        with pytest.raises(MeasurementError):
+            workers.capacity({"count": 0, "cpu": 0.0, "busiest": 0.0})
+
+    def test_the_load_generators_part_is_remarked(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "cpu_count", lambda: 2)
+        remark = workers.generator([{"own": 5.0, "rate": 100_000.0}])
+        assert remark == "load generator 5 µs each, 0.50 of 2 processors"
 
     def test_worst_round_is_remarked(self) -> None:
         rounds = [{"failed": 0.0, "unserved": 3.0}, {"failed": 2.0, "unserved": 1.0}]
@@ -232,6 +276,28 @@ class TestReport:
             "             pynetdicom 300 ms (2 failed)         0.17 x pynetdicom  at most 1 x pynetdicom",
         ]
 
+    def test_a_limit_stands_in_the_figures_unit(self) -> None:
+        figure = a_figure(at_most(8), at_most(1.0, DCMTK))
+        row = report.plain([figure]).splitlines()[2:]
+        assert row == [
+            "a whole run  DCMTK 100 ms                  50 ms               at most 8 ms       NO",
+            "             pynetdicom 300 ms (2 failed)         0.5 x DCMTK  at most 1 x DCMTK",
+        ]
+        assert report.as_object(figure)["targets"] == [
+            {"rule": "at most", "limit": 8},
+            {"peer": DCMTK, "rule": "at most", "factor": 1.0, "ratio": 0.5},
+        ]
+
+    def test_a_count_has_no_unit(self) -> None:
+        figure = Figure("n", "cut", "", {OURS: Value((5000.0,))}, (at_least(5000),))
+        assert report.markdown([figure]).splitlines()[2] == "| cut |  | 5,000 |  | at least 5,000 | yes |"
+
+    def test_a_problem_of_ours_stands_with_ours(self) -> None:
+        figure = Figure("n", "t", "s", {}, (at_most(5),), {OURS: "only 9 of 10 stood", DCMTK: "gone"})
+        assert report.markdown([figure]).splitlines()[2] == (
+            "| t | DCMTK: gone | -<br>only 9 of 10 stood |  | at most 5 s | NO |"
+        )
+
     def test_plain_of_nothing_is_its_head(self) -> None:
         assert len(report.plain([]).splitlines()) == 2
 
@@ -289,6 +355,24 @@ def natives(cc: str, tmp_path_factory: pytest.TempPathFactory) -> native.Natives
     return native.Natives(tmp_path_factory.mktemp("native"))
 
 
+@pytest.fixture
+def served(natives: native.Natives, tmp_path: Path) -> Iterator[harness.Served]:
+    """A C server for many connections."""
+    server = programs.Server("C server", (str(natives.path("scp")), "epoll"))
+    with harness.serving(server, tmp_path) as up:
+        yield up
+
+
+@pytest.fixture
+def bench(natives: native.Natives, tmp_path: Path) -> harness.Bench:
+    """One short round with the C server and ours, nobody else."""
+    found = programs.find(None, None, natives)
+    if OURS not in found.servers:
+        pytest.skip("echoscp is not installed beside this interpreter")
+    kept = {name: server for name, server in found.servers.items() if name in (OURS, C_SERVER)}
+    return harness.Bench(1, 0.05, tmp_path, programs.Programs({}, kept, {}), natives, quick=True)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="the load programs need epoll")
 class TestNative:
     @pytest.mark.parametrize("name", native.PROGRAMS)
@@ -321,6 +405,65 @@ class TestNative:
         assert sample.get("failed", 0) == 0
         assert sample.get("unserved", 0) == 0
 
+    def test_connections_come_from_many_addresses(self, natives: native.Natives) -> None:
+        """One address would run out of ports, and every fast server would seem to be no faster than that."""
+        with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+            listener.settimeout(10)
+            port = listener.getsockname()[1]
+            with subprocess.Popen([str(natives.path("load")), "associations", str(port), "8", "0.5"]):
+                seen = set()
+                for _ in range(8):
+                    connection, address = listener.accept()
+                    connection.close()
+                    seen.add(address[0])
+        assert len(seen) == 8
+
+    def test_a_server_that_is_gone_is_asked_again_but_not_at_once(self, natives: native.Natives) -> None:
+        sample = natives.run("load", "associations", str(harness.free_port()), "4", "0.05", seconds=0.05)
+        assert sample["count"] == 0
+        assert sample["unserved"] == 4
+        # Each at the beginning, and then every 10 ms at most.
+        assert 4 <= sample["failed"] <= 24
+
+    def test_the_time_of_processes_that_do_nothing(self, served: harness.Served, natives: native.Natives) -> None:
+        """The busiest of several takes nearly all where only one serves."""
+        arguments = ("load", "echoes", str(served.port), "2", "0.1", str(served.pid), str(os.getpid()))
+        assert natives.run(*arguments, seconds=0.1)["busiest"] > 0.5
+
+    def test_open_associations(self, served: harness.Served, natives: native.Natives) -> None:
+        arguments = ("open", str(served.port), "200", "0.1", "1000", *harness.processes(served))
+        sample = natives.run("crowd", *arguments, seconds=1)
+        assert sample["standing"] == 200
+        assert sample["failed"] == sample["unserved"] == 0
+        assert sample["count"] >= 99
+        assert sample["stand"] > 0
+        assert sample["rss"] > 0
+
+    def test_idle_connections_that_nobody_cuts(self, served: harness.Served, natives: native.Natives) -> None:
+        arguments = ("idle", str(served.port), "50", "4", "0.1", "1000", "0", str(served.pid))
+        sample = natives.run("crowd", *arguments, seconds=1)
+        assert sample["silent"] == 50
+        assert sample["cut"] == 0
+        assert sample["failed"] == sample["unserved"] == 0
+        assert sample["count"] >= 1
+
+    def test_echoes_that_nobody_answers_have_waited_and_failed(self, natives: native.Natives) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(10)
+            command = [str(natives.path("crowd")), "open", str(listener.getsockname()[1]), "1", "0.05", "1000"]
+            with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as client:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1024)
+                    connection.sendall(b"\x02\0\0\0\0\0")  # as much of an A-ASSOCIATE-AC as is looked at
+                    connection.recv(1024)
+                output, _ = client.communicate(timeout=10)
+        sample = native.parse_line(output)
+        assert sample["standing"] == 1
+        # The one that was sent, and all that fell due while there was no association any more.
+        assert sample["failed"] == sample["count"] + 1
+        assert sample["count"] >= 40
+
     def test_the_limit_plays(self, natives: native.Natives, tmp_path: Path) -> None:
         server = programs.Server("limit", (str(natives.path("pingpong")), "server"))
         with harness.serving(server, tmp_path) as served:
@@ -329,6 +472,82 @@ class TestNative:
     def test_a_client_without_a_server_fails_in_words(self, natives: native.Natives) -> None:
         with pytest.raises(MeasurementError, match="connect: Connection refused"):
             natives.run("scu", "one-write", "echoes", str(harness.free_port()), "0.02", seconds=0.02)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the load programs need epoll")
+class TestOurs:
+    """The benchmarks of the server as a whole, with small numbers."""
+
+    def test_load(self, bench: harness.Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(load, "CONNECTIONS", (256,))
+        for measure, what in ((load.measure_echoes, "echoes"), (load.measure_associations, "associations")):
+            made = {figure.name: figure for figure in measure(bench).figures}
+            assert set(made) == {f"load-{what}-{row}" for row in ("256", "256-p99", "256-cpu", "refused")}
+            assert {name for figure in made.values() for name in figure.values} == {C_SERVER, OURS}
+            assert "failed" not in made[f"load-{what}-256"].values[OURS].note
+            assert made[f"load-{what}-refused"].met is not None
+
+    def test_open_associations(self, bench: harness.Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crowd, "OPEN_QUICK", 200)
+        made = {figure.name: figure for figure in crowd.measure_open(bench).figures}
+        assert set(made) == {"open-stand", "open-memory", "open-p99", "open-refused"}
+        assert all(set(figure.values) == {C_SERVER, OURS} for figure in made.values())
+        assert made["open-stand"].title.startswith("200 associations")
+        assert made["open-refused"].met is True
+
+    def test_a_server_that_refuses_some_is_a_problem(self, bench: harness.Bench) -> None:
+        ours = bench.programs.server(OURS)
+        strict = dataclasses.replace(ours, start=(*ours.start, "--max-associations", "3"))
+        with pytest.raises(MeasurementError, match="only 3 of 5 stood"):
+            crowd.open_sample(bench, strict, 5)
+
+    def test_idle_connections(self, bench: harness.Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(crowd, "SILENT_QUICK", 50)
+        monkeypatch.setattr(crowd, "COMING", 0.5)
+        made = {figure.name: figure for figure in crowd.measure_idle(bench).figures}
+        assert set(made["idle-p99"].values) == {OURS, C_SERVER, "ours alone", "C server alone"}
+        assert made["idle-p99"].ratio("ours alone") is not None
+        assert made["idle-cut"].values == {OURS: Value((50.0,))}
+        assert made["idle-cut"].met is True
+        # The limit that ours was started with.
+        assert min(made["idle-last-cut"].values[OURS].rounds) >= 0.6
+
+    def test_workers(self, bench: harness.Bench) -> None:
+        made = {figure.name: figure for figure in workers.measure(bench).figures}
+        assert set(made) == {f"workers-{what}{row}" for what in load.ONE for row in ("", "-capacity")}
+        for figure in made.values():
+            assert set(figure.values) == {workers.ONE_WORKER, OURS}
+            assert not figure.problems
+        assert "load generator" in made["workers-echoes"].values[OURS].note
+
+    def test_workers_are_left_out_where_the_server_is_pinned(self, bench: harness.Bench) -> None:
+        pinned = dataclasses.replace(bench, programs=programs.pinned(bench.programs, 0))
+        report = workers.measure(pinned)
+        assert not report.figures
+        assert len(report.notes) == 1
+
+    def test_processes_of_a_server(self, bench: harness.Bench) -> None:
+        ours = bench.programs.server(OURS)
+        two = dataclasses.replace(ours, start=(*ours.start, "--workers", "2"))
+        with harness.serving(two, bench.directory) as up:
+            found = harness.processes(up, least=3)
+            assert found[0] == str(up.pid)
+            assert len(set(found)) == 3
+
+
+def test_processes_that_never_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(harness, "READY_LIMIT", 0.05)
+    with pytest.raises(MeasurementError, match="not 1000 processes"):
+        harness.processes(harness.Served(0, os.getpid()), least=1000)
+
+
+def test_storescp_is_not_to_ask_for_names(bench: harness.Bench) -> None:
+    found = {DCMTK: programs.Server(DCMTK, ("storescp",)), OURS: programs.Server(OURS, ("echoscp",))}
+    loaded = load.servers(dataclasses.replace(bench, programs=programs.Programs({}, found, {})))
+    assert {server.name: server.start for server in loaded} == {
+        DCMTK: ("storescp", "--disable-host-lookup"),
+        OURS: ("echoscp",),
+    }
 
 
 def test_without_a_compiler_only_the_c_programs_are_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

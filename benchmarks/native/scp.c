@@ -149,6 +149,7 @@ int main(int argc, char **argv)
 {
     if (argc != 3)
         return 2;
+    raise_file_limit();
     if (strcmp(argv[1], "single") == 0)
         serve_single(listen_on(argv[2]));
     else if (strcmp(argv[1], "epoll") == 0)
