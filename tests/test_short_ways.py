@@ -15,7 +15,10 @@ from dcmecho.association import Agreement, Observer
 from dcmecho.dimse import CEchoRQ, CEchoRSP
 from dcmecho.items import MaximumLength, PresentationContextRQ, UnknownItem, UserIdentityRQ
 from dcmecho.negotiation import AcceptorPolicy
-from dcmecho.pdu import PDV, AssociateRJ, AssociateRQ, PDataTF, decode, encode_whole_command
+from dcmecho.pdu import PDV, AssociateAC, AssociateRJ, AssociateRQ, PDataTF, decode, encode_whole_command
+from dcmecho.requestor import Requestor
+from dcmecho.result import VerificationResult
+from dcmecho.settings import VerificationSettings
 from dcmecho.uids import VERIFICATION
 
 OTHER_RQ = AssociateRQ(
@@ -142,6 +145,96 @@ def test_a_release_waits_for_the_answer_that_is_owed() -> None:
     assert scp.events()[-1] == Ended(RELEASED, "", True)
 
 
+# The same for who asks
+
+
+def requestor(observer: Observer | None) -> Requestor:
+    settings = VerificationSettings(observer=observer)
+    return Requestor(
+        settings, VerificationResult("127.0.0.1", 104, settings.called_ae_title, settings.calling_ae_title)
+    )
+
+
+def ask(pieces: list[bytes], observer: Observer | None) -> tuple[Any, ...]:
+    """Associate, and send an echo before each further piece that comes; return all that can be seen of it."""
+    scu = requestor(observer)
+    scu.associate(0.0)
+    seen: list[Any] = [scu.data_to_send()]
+    for second, piece in enumerate(pieces, 1):
+        if not scu.busy and scu.failure is None:
+            scu.echo(second)
+        seen.append(scu.data_to_send())
+        scu.receive_data(piece, second + 0.5)
+        seen.append((scu.data_to_send(), scu.busy, scu.step, scu.next_timer(), scu.association.state))
+    result = scu.result.to_dict()
+    return seen, result, str(scu.failure), scu.last_echo
+
+
+ANSWERS = [
+    *[peers.echo_response(number) for number in (1, 2, 3)],
+    peers.echo_response(1)[:40],
+    peers.echo_response(1, 0x0110),
+    peers.echo_response(1, 0, "fine"),
+    peers.echo_response(1) + peers.echo_response(2),
+    peers.message(CEchoRSP(1).encode(), 3),
+    peers.echo_request(1),
+    peers.RELEASE_REQUEST,
+    peers.RELEASE_RESPONSE,
+    ABORT,
+    peers.AC,
+]
+
+
+@example([peers.echo_response(1), peers.echo_response(2), peers.echo_response(3)], 0, 16384)
+@example([peers.echo_response(1)], 30, 16384)
+@example([peers.echo_response(1)], 0, 40)
+@example([peers.echo_response(2)], 0, 16384)
+@example([peers.echo_response(1)[:40], peers.echo_response(1)], 0, 16384)
+@given(st.lists(st.sampled_from(ANSWERS), max_size=5), st.integers(0, 89), st.sampled_from([16384, 0, 40, 73, 74]))
+def test_both_ways_are_the_same_to_who_asks(answers: list[bytes], cut: int, maximum: int) -> None:
+    acceptance = AssociateAC.decode(peers.AC)
+    acceptance.user_information = (MaximumLength(maximum),)
+    pieces = [acceptance.encode()]
+    for answer in answers:
+        pieces += [part for part in (answer[:cut], answer[cut:]) if part]
+    assert ask(pieces, None) == ask(pieces, Watcher())
+
+
+def test_what_comes_inside_a_pdu_is_part_of_it() -> None:
+    scu = requestor(None)
+    scu.associate(0.0)
+    scu.receive_data(peers.AC, 1.0)
+    scu.echo(2.0)
+    scu.receive_data(peers.echo_response(1)[:40], 2.5)
+    scu.receive_data(peers.echo_response(1), 3.0)
+    assert scu.failure is not None
+
+
+def test_who_watches_sees_every_pdu() -> None:
+    class Counter(Observer):
+        seen = 0
+
+        def pdu(self, sent: bool, pdu: Any) -> None:
+            self.seen += 1
+
+    counter = Counter()
+    ask([peers.AC, peers.echo_response(1), peers.echo_response(2)], counter)
+    assert counter.seen == 6
+
+
+def test_an_echo_is_asked_and_answered_in_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    scu = requestor(None)
+    scu.associate(0.0)
+    scu.receive_data(peers.AC, 1.0)
+    scu.data_to_send()
+    for function in ("decode", "encode_whole_command"):
+        monkeypatch.delattr(f"dcmecho.association.{function}")
+    assert scu.echo(2.0) == 1
+    assert scu.data_to_send() == peers.echo_request(1)
+    scu.receive_data(peers.echo_response(1), 2.5)
+    assert (scu.busy, scu.last_echo.message_id, scu.last_echo.seconds) == (False, 1, 0.5)
+
+
 # The plain PDUs
 
 
@@ -149,9 +242,9 @@ def test_a_release_waits_for_the_answer_that_is_owed() -> None:
 def test_a_plain_echo_is_read_and_written_as_any_other(context_id: int, message_id: int) -> None:
     request = encode_whole_command(context_id, CEchoRQ(message_id).encode())
     assert plain.read_echo_request(request) == (context_id, message_id)
+    assert plain.echo_request(context_id, message_id) == request
     response = plain.echo_success(context_id, message_id)
     assert decode(response) == PDataTF((PDV(context_id, True, True, CEchoRSP(message_id).encode()),))
-    assert len(response) == plain.ECHO_RESPONSE_LENGTH + 6
 
 
 @given(st.integers(0, 79), st.integers(1, 255))

@@ -4,6 +4,7 @@ The caller accepts the connection, passes in what happens, carries out what `eve
 answered with `respond`), writes what `data_to_send` gives and closes when `close_wanted` says so.
 """
 
+from . import plain
 from .agreements import Agreements
 from .association import Association
 from .dimse import CEchoRQ, CEchoRSP, command_name
@@ -21,7 +22,6 @@ from .events import (
 from .fsm import STA2, STA3, STA6, STA8, STA13
 from .negotiation import AcceptorPolicy, negotiate
 from .pdu import ABORT_REASONS, ABORT_SOURCE_PROVIDER, ABORT_SOURCES, AssociateRJ
-from .plain import RELEASE_REQUEST
 from .recognition import readable, recognize
 from .record import Record
 
@@ -219,7 +219,7 @@ class Acceptor:
         """Take what nearly always comes, without decoding it; False, and nothing has happened, if it is not that."""
         association = self.association
         if association.state == STA6:
-            if data != RELEASE_REQUEST or self._unanswered:
+            if data != plain.RELEASE_REQUEST or self._unanswered:
                 return False
             association.agree_to_release(now)
             self._end(RELEASED, "")
@@ -293,7 +293,7 @@ class Acceptor:
         if association.state not in (STA6, STA8):
             return False
         is_plain = response is None and association.observer is None
-        if not is_plain or not association.send_echo_success(request.context_id, request.message_id):
+        if not is_plain or not association.send_plain(plain.echo_success(request.context_id, request.message_id)):
             answer = CEchoRSP(request.message_id) if response is None else response
             association.send_message(request.context_id, answer.encode())
         self._last_heard = now

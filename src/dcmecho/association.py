@@ -54,6 +54,7 @@ from .items import ACCEPTANCE, MaximumLength, find
 from .pdu import (
     ABORT_SOURCE_PROVIDER,
     ABORT_SOURCE_USER,
+    HEADER_LENGTH,
     NO_REASON_GIVEN,
     PDU_NAMES,
     PDV_OVERHEAD,
@@ -339,12 +340,12 @@ class Association:
         echo = plain.read_echo_request(data)
         return echo if echo is not None and echo[0] in self.accepted_contexts else None
 
-    def send_echo_success(self, context_id: int, message_id: int) -> bool:
-        """Answer with Success; False, and nothing has happened, if the peer takes no PDU as long as that."""
-        if 0 < self.peer_max_pdu < plain.ECHO_RESPONSE_LENGTH:
+    def send_plain(self, pdu: bytes) -> bool:
+        """Send an echo or its answer, encoded; False, and nothing has happened, if the peer takes no PDU that long."""
+        if 0 < self.peer_max_pdu < len(pdu) - HEADER_LENGTH:
             return False
         self._machine.process(DATA_REQUEST)
-        self._outbox.append(plain.echo_success(context_id, message_id))
+        self._outbox.append(pdu)
         return True
 
     def agree_to_release(self, now: float) -> None:

@@ -29,9 +29,6 @@ _REQUEST, _RQ_BEFORE, _RQ_BETWEEN, _RQ_AFTER = _around(CEchoRQ(_MESSAGE_ID))
 _RESPONSE, _RSP_BEFORE, _RSP_BETWEEN, _RSP_AFTER = _around(CEchoRSP(_MESSAGE_ID))
 _REQUEST_SIZE = _REQUEST.size
 
-ECHO_RESPONSE_LENGTH = _RESPONSE.size - HEADER_LENGTH
-"""Bytes of a response after its PDU header: what the peer's maximum length must allow."""
-
 
 def read_echo_request(data: bytes) -> tuple[int, int] | None:
     """Return context id and message id if `data` are a plain C-ECHO-RQ, and nothing else; None if they are anything
@@ -42,6 +39,11 @@ def read_echo_request(data: bytes) -> tuple[int, int] | None:
     if before == _RQ_BEFORE and between == _RQ_BETWEEN and after == _RQ_AFTER:
         return context_id, message_id
     return None
+
+
+def echo_request(context_id: int, message_id: int) -> bytes:
+    """Return the PDU of a plain C-ECHO-RQ."""
+    return _REQUEST.pack(_RQ_BEFORE, context_id, _RQ_BETWEEN, message_id, _RQ_AFTER)
 
 
 def echo_success(context_id: int, message_id: int) -> bytes:

@@ -6,7 +6,7 @@ The caller connects, begins an operation (`associate`, `echo`, `release`, `abort
 whether the association is still good for the next operation.
 """
 
-from . import causes
+from . import causes, plain
 from .association import Association
 from .causes import ASSOCIATE, ECHO, RELEASE
 from .dimse import CEchoRQ, CEchoRSP, command_name, status_text
@@ -166,7 +166,9 @@ class Requestor:
         if self.busy or self.failure:
             raise LocalProtocolError("an operation is under way, or the association has ended")
         message_id = self.next_message_id
-        self.association.send_message(self._context_id, CEchoRQ(message_id).encode())
+        association, context_id = self.association, self._context_id
+        if association.observer is not None or not association.send_plain(plain.echo_request(context_id, message_id)):
+            association.send_message(context_id, CEchoRQ(message_id).encode())
         self._message_id = message_id
         self._begin(ECHO, self.settings.dimse_timeout, now)
         self.result.statistics.sent += 1
@@ -199,9 +201,19 @@ class Requestor:
     def receive_data(self, data: bytes, now: float) -> None:
         """Take what has arrived."""
         self._progress_at = now
+        if self._is_plain_success(data):
+            self._echoed(EchoResult(self._message_id, self._end(now)))
+            return
         self.association.receive_data(data, now)
         for event in self.association.events():
             self._take(event, now)
+
+    def _is_plain_success(self, data: bytes) -> bool:
+        """Tell whether just what is waited for has come, whole and alone, as nearly always: it needs no decoding."""
+        association = self.association
+        if not self.busy or self.step != ECHO or not association.is_established or not association.takes_short_ways:
+            return False
+        return data == plain.echo_success(self._context_id, self._message_id)
 
     def connection_lost(self, now: float, cause: "Cause" = causes.CONNECTION_CLOSED, detail: str = "") -> None:
         """The transport connection has ended: closed by the peer, unless `cause` says otherwise."""
@@ -334,10 +346,13 @@ class Requestor:
                 command.error_id,
                 command.offending_elements,
             )
-            self.last_echo = echo
-            self.result.add_echo(echo)
+            self._echoed(echo)
             if command.status:
                 self.result.fail(EchoFailed(command.status, echo_text(echo)))
+
+    def _echoed(self, echo: EchoResult) -> None:
+        self.last_echo = echo
+        self.result.add_echo(echo)
 
     def _accepted(self, response: AssociateAC, now: float) -> None:
         maximum = find(response.user_information, MaximumLength)
