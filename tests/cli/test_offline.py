@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jsonschema  # type: ignore[import-untyped]  # it has no type hints
 import pytest
 
 from dcmecho.cli import echoscp, echoscu
@@ -219,6 +221,26 @@ def test_both_checks_at_once(pki: Factory, command: Command) -> None:
     assert "is accepted" in outcome.output
     assert "is a self-signed root CA certificate" in outcome.output
     assert command(*words, pki.server.pem).code == 22
+
+
+def test_as_json(pki: Factory, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    schema = json.loads((Path(__file__).parents[2] / "docs/reference/echoscu.schema.json").read_text(encoding="utf-8"))
+    expired, absent = pki.root.issue("expired", pki.rsa, begin=-9, end=-1), tmp_path / "absent.pem"
+
+    def checked(*words: str) -> tuple[int, object, list[tuple[object, ...]]]:
+        outcome = call(echoscu.main, capsys, "--json", "+cf", pki.root.pem, *words)
+        found = json.loads(outcome.output)
+        jsonschema.validate(found, {"$ref": "#/$defs/checks", "$defs": schema["$defs"]})
+        members = ("check", "file", "ok", "problem", "verify_code")
+        return outcome.code, found["ok"], [tuple([each[name] for name in members]) for each in found["checks"]]
+
+    passes = ("verify-cert", pki.server.pem, True, None, 0)
+    assert checked("+vc", pki.server.pem) == (0, True, [passes])
+    fails = ("verify-cert", expired.pem, False, "certificate has expired", 10)
+    is_root = ("is-root-cert", pki.root.pem, True, None, 0)
+    assert checked("+rc", pki.root.pem, "+vc", expired.pem) == (22, False, [fails, is_root])
+    code, is_good, (told,) = checked("+rc", str(absent))
+    assert (code, is_good, told[:3], told[4]) == (22, False, ("is-root-cert", str(absent), False), None)
 
 
 def test_nothing_of_a_certificate_is_shown_raw(pki: Factory, command: Command) -> None:

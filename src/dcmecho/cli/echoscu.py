@@ -53,7 +53,7 @@ def main(words: "list[str] | None" = None) -> int:
         if arguments.given("verify_cert") or arguments.given("is_root_cert"):
             from .offline import check_offline
 
-            return check_offline(arguments, log)
+            return check_offline(arguments, log, as_json=arguments.flag("json"))
         run = _Run(arguments, log)
     except UsageError as error:
         return complain("echoscu", error)

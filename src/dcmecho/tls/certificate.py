@@ -6,6 +6,10 @@ afford to read the peer's certificate.
 
 from .der import BIT_STRING, OCTET_STRING, SEQUENCE, SET, DERError, Reader, oid_text
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 MAXIMUM_NAMES = 1000  # alternative names, usages: a certificate has a handful
 
 _ATTRIBUTES = {
@@ -201,6 +205,20 @@ class PeerCertificate:
             return f"{self.key} {self.curve}"
         return f"{self.key} {self.key_bits} bit" if self.key in ("RSA", "DSA", "EC") else self.key
 
+    def to_dict(self, now: float) -> "dict[str, Any]":
+        """Return it as JSON's types, at a time in seconds since 1970; docs/reference/json.md describes it."""
+        return {
+            "subject": self.subject,
+            "issuer": self.issuer,
+            "serial": self.serial_text,
+            "subject_alternative_names": [f"{kind}:{value}" for kind, value in self.sans],
+            "not_before": date_text(self.not_before),
+            "not_after": date_text(self.not_after),
+            "days_left": whole_days(self.not_after, now),
+            "sha256": self.sha256,
+            "key": self.key_text,
+        }
+
 
 class RevocationList:
     """What a revocation list says about itself: `issuer`, `this_update`, `next_update` (None if it never ends)."""
@@ -222,6 +240,11 @@ def days_text(days: float) -> str:
     """Return a number of days, whole ones only, in words."""
     whole = int(abs(days))
     return f"{whole} day" + ("" if whole == 1 else "s")
+
+
+def whole_days(end: float, now: float) -> int:
+    """Return the whole days from `now` to `end`, both in seconds since 1970; negative after it."""
+    return int((end - now) // 86400)
 
 
 def date_text(seconds: float) -> str:

@@ -16,6 +16,8 @@ from .profiles import CLIENT, find_profile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from OpenSSL.crypto import X509, X509Store
 
 
@@ -39,6 +41,18 @@ class OfflineCheck:
         self.depth = 0
         self.certificate: PeerCertificate | None = None
         self.warnings: list[str] = []
+
+    def to_dict(self) -> "dict[str, Any]":
+        """Return the result as JSON's types; docs/reference/json.md describes it."""
+        return {
+            "file": self.path,
+            "ok": self.passed,
+            "problem": self.problem or None,
+            "verify_code": self.verify_code,
+            "depth": self.depth,
+            "certificate": self.certificate.to_dict(time.time()) if self.certificate else None,
+            "warnings": self.warnings,
+        }
 
 
 def verify_certificate(path: str, configuration: TLSConfiguration, form: str | None = None) -> OfflineCheck:

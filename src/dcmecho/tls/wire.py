@@ -6,7 +6,7 @@ import time
 from dcmecho import causes
 from dcmecho.errors import UsageError
 
-from .certificate import date_text
+from .certificate import date_text, whole_days
 from .configuration import TLSConfiguration
 from .context import client_context, server_context
 from .handshake import check_peer, handshake_details
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from dcmecho.errors import TLSError
 
-    from .certificate import PeerCertificate
     from .handshake import TLSDetails
 
 
@@ -127,31 +126,13 @@ class TLSReport:
     def to_dict(self) -> "dict[str, Any]":
         """Return the report as JSON's types; docs/reference/json.md describes it."""
         details = self.details
-        chain_end = details.chain_not_after
+        now, chain_end = time.time(), details.chain_not_after
         return {
             "protocol": details.protocol,
             "cipher": details.cipher,
             "alpn": details.alpn,
-            "certificate": _certificate_to_dict(details.peer) if details.peer else None,
+            "certificate": details.peer.to_dict(now) if details.peer else None,
             "chain_not_after": date_text(chain_end) if chain_end is not None else None,
-            "chain_days_left": _days(chain_end) if chain_end is not None else None,
+            "chain_days_left": whole_days(chain_end, now) if chain_end is not None else None,
             "warnings": self.warnings,
         }
-
-
-def _certificate_to_dict(certificate: "PeerCertificate") -> "dict[str, Any]":
-    return {
-        "subject": certificate.subject,
-        "issuer": certificate.issuer,
-        "serial": certificate.serial_text,
-        "subject_alternative_names": [f"{kind}:{value}" for kind, value in certificate.sans],
-        "not_before": date_text(certificate.not_before),
-        "not_after": date_text(certificate.not_after),
-        "days_left": _days(certificate.not_after),
-        "sha256": certificate.sha256,
-        "key": certificate.key_text,
-    }
-
-
-def _days(end: float) -> int:
-    return int((end - time.time()) // 86400)
