@@ -24,14 +24,14 @@ from peers import eventually
 from programs import LOOPBACK, Program, command, run
 
 from .lossy import SIDES, LossyNetwork, why_not
-from .victim import SMALL_LIMITS, Victim, assert_decent, without_uvloop
+from .victim import SMALL_LIMITS, Victim, assert_decent, without_epoll
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import FileIO
 
 RECOVERS_WITHIN = 15.0
-"""Seconds; both event loops try again within one."""
+"""Seconds; both kinds of connections try again within one."""
 
 needs_root = pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs root on Linux")
 
@@ -46,11 +46,8 @@ def network_works() -> None:
 # Descriptors
 
 
-def words_of(loop: str) -> list[str]:
-    if loop == "uvloop":
-        pytest.importorskip("uvloop")
-        return command("echoscp")
-    return without_uvloop()
+def words_of(connections: str) -> list[str]:
+    return command("echoscp") if connections == "ours" else without_epoll()
 
 
 def answers(victim: Victim) -> bool:
@@ -63,11 +60,11 @@ def answers(victim: Victim) -> bool:
 
 @pytest.mark.faults
 @needs_root
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_descriptors_run_out_and_come_back(tmp_path: Path, loop: str) -> None:
+@pytest.mark.parametrize("whose", ["ours", "asyncio"])
+def test_descriptors_run_out_and_come_back(tmp_path: Path, whose: str) -> None:
     import resource
 
-    with Victim(tmp_path, "-v", "-ta", "20", words=words_of(loop)) as victim:
+    with Victim(tmp_path, "-v", "-ta", "20", words=words_of(whose)) as victim:
         victim.warm_up()
         before = victim.descriptors()
         pid, kind = victim.process.pid, resource.RLIMIT_NOFILE
@@ -75,7 +72,7 @@ def test_descriptors_run_out_and_come_back(tmp_path: Path, loop: str) -> None:
         resource.prlimit(pid, kind, (before + 8, limits[1]))
         connections = [socket.create_connection((LOOPBACK, victim.port), 5) for _ in range(40)]
         try:
-            # What fits is served; the rest waits, or is turned away: both loops differ, and both may.
+            # What fits is served; the rest waits, or is turned away: both kinds differ, and both may.
             assert eventually(lambda: victim.descriptors() >= before + 7)
             looked_at = time.monotonic() + 2.5
             assert eventually(lambda: time.monotonic() > looked_at)
@@ -97,12 +94,12 @@ def test_descriptors_run_out_and_come_back(tmp_path: Path, loop: str) -> None:
 
 @pytest.mark.faults
 @needs_root
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_memory_runs_out_and_comes_back(tmp_path: Path, loop: str) -> None:
+@pytest.mark.parametrize("whose", ["ours", "asyncio"])
+def test_memory_runs_out_and_comes_back(tmp_path: Path, whose: str) -> None:
     import resource
 
     half_a_request = struct.pack(">BxI", 1, 500_000) + bytes(300_000)
-    with Victim(tmp_path, "-v", "-ta", "5", words=words_of(loop)) as victim:
+    with Victim(tmp_path, "-v", "-ta", "5", words=words_of(whose)) as victim:
         victim.warm_up()
         pid, kind = victim.process.pid, resource.RLIMIT_AS
         limits = resource.prlimit(pid, kind)
@@ -205,9 +202,9 @@ args = ("{path}",)
 
 @pytest.mark.faults
 @needs_root
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_a_full_disk_under_standard_error_stops_nobody(tmp_path: Path, loop: str) -> None:
-    with Victim(tmp_path, "-v", words=words_of(loop), log_file=Path("/dev/full")) as victim:
+@pytest.mark.parametrize("whose", ["ours", "asyncio"])
+def test_a_full_disk_under_standard_error_stops_nobody(tmp_path: Path, whose: str) -> None:
+    with Victim(tmp_path, "-v", words=words_of(whose), log_file=Path("/dev/full")) as victim:
         for _ in range(50):
             victim.verify()
         assert victim.stop() == 0

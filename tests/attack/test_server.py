@@ -3,40 +3,30 @@
 from __future__ import annotations
 
 import select
-import socket
 import struct
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
-from peers import ASSOCIATE_AC, RELEASE_REQUEST, RELEASE_RESPONSE, RQ, echo_request
+from peers import echo_request
 
 from . import catalogue
+from .assault import assail, drown, enter, is_over
 from .catalogue import (
     ASSOCIATED,
     CLOSE,
     CONNECTED,
     FLOODS,
     FULL_RQ,
-    HALF_CLOSE,
-    RELEASED,
     RESET,
-    SILENCE,
     Attack,
     Flood,
 )
-from .victim import HAS_PROC, MAY_GROW_BY, SETTLES_WITHIN, SMALL_LIMITS, Victim, without_uvloop
+from .victim import HAS_PROC, SETTLES_WITHIN, SMALL_LIMITS, Victim, without_epoll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from peers import Wire
-
-FLOOD_BYTES = 40_000_000
-FLOOD_SECONDS = 1.0
-AT_ONCE = 400
-"""Connections of a batch that are open at one time."""
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.skipif(not HAS_PROC, reason="what a process holds is read from /proc")
 
@@ -54,92 +44,9 @@ def talkative(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
     """A server that dumps all it sees, and knows no title but its own; on the other event loop."""
     folder = tmp_path_factory.mktemp("talkative")
     options = ("-ll", "trace", "-aet", "ANY-SCP", "--require-called-aet", *SMALL_LIMITS)
-    with Victim(folder, *options, words=without_uvloop()) as server:
+    with Victim(folder, *options, words=without_epoll()) as server:
         server.warm_up()
         yield server
-
-
-# Playing attacks
-
-
-def enter(wire: Wire, state: str) -> None:
-    """Bring the server into a state."""
-    if state == CONNECTED:
-        return
-    wire.connection.sendall(RQ)
-    assert wire.pdu()[0] == ASSOCIATE_AC
-    if state == RELEASED:
-        wire.connection.sendall(RELEASE_REQUEST)
-        assert wire.pdu() == RELEASE_RESPONSE
-
-
-def strike(victim: Victim, attack: Attack) -> socket.socket | None:
-    """Play an attack; return the connection if it is left open."""
-    wire = victim.connect()
-    connection = wire.connection
-    try:
-        enter(wire, attack.state)
-        try:
-            connection.sendall(attack.data)
-            if attack.ending == HALF_CLOSE:
-                connection.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the server has had enough
-        if attack.ending == RESET:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        if attack.ending in (SILENCE, HALF_CLOSE):
-            return connection
-    except BaseException:
-        connection.close()
-        raise
-    connection.close()
-    return None
-
-
-def is_over(connection: socket.socket) -> bool:
-    """Read what is there without waiting: True once the server has closed."""
-    limit = connection.gettimeout()
-    connection.settimeout(0)
-    try:
-        while connection.recv(65536):
-            pass
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    finally:
-        connection.settimeout(limit)
-    return True
-
-
-def outlast(left: dict[socket.socket, Attack]) -> list[Attack]:
-    """Say nothing until the server has closed each connection; return the attacks that it lets stand."""
-    until = time.monotonic() + SETTLES_WITHIN
-    while left and time.monotonic() < until:
-        ready, _, _ = select.select(list(left), [], [], 0.5)
-        for connection in ready:
-            if is_over(connection):
-                connection.close()
-                del left[connection]
-    for connection in left:
-        connection.close()
-    return list(left.values())
-
-
-def assail(victim: Victim, attacks: Sequence[Attack], may_grow_by: int = MAY_GROW_BY) -> None:
-    """Play attacks, `AT_ONCE` at one time, and see that the server is well after that and lets none stand."""
-    for first in range(0, len(attacks), AT_ONCE):
-        left = {}
-        try:
-            for attack in attacks[first : first + AT_ONCE]:
-                connection = strike(victim, attack)
-                if connection is not None:
-                    left[connection] = attack
-            victim.verify()
-        finally:
-            standing = outlast(left)
-        assert not standing, f"not ended by the server within {SETTLES_WITHIN:g} s: {standing[:5]}"
-    victim.assert_well(may_grow_by)
 
 
 # What is sent lies
@@ -182,29 +89,7 @@ def test_the_log_shows_what_was_injected_escaped(talkative: Victim) -> None:
 
 @pytest.mark.parametrize("flood", FLOODS, ids=repr)
 def test_a_flood_drowns_nobody(victim: Victim, flood: Flood) -> None:
-    wire = victim.connect()
-    with wire.connection as connection:
-        enter(wire, flood.state)
-        block = flood.block * max(1, 65536 // len(flood.block))
-        until, sent = time.monotonic() + FLOOD_SECONDS, 0
-        verified = False
-        try:
-            connection.sendall(flood.opening)
-            connection.settimeout(0.2)
-            while sent < FLOOD_BYTES and time.monotonic() < until:
-                if sent > 2_000_000 and not verified:
-                    victim.verify()
-                    verified = True
-                try:
-                    sent += connection.send(block[sent % len(flood.block) :])
-                except TimeoutError:
-                    if not verified:
-                        victim.verify()
-                        verified = True
-        except OSError:
-            pass  # the server has had enough
-        assert not outlast({connection: Attack(flood.label, b"", flood.state)})
-    victim.assert_well()
+    drown(victim, flood)
 
 
 def test_half_a_pdu_in_many_connections_is_let_go(victim: Victim) -> None:

@@ -1,4 +1,4 @@
-"""A real `echoscp` process under attack: what it holds, what it logs, and whether it still serves."""
+"""A real `echoscp` under attack: what its processes hold, what it logs, and whether it still serves."""
 
 from __future__ import annotations
 
@@ -36,13 +36,97 @@ MAY_GROW_BY = 16 * 1024
 MAY_KEEP = 40 * 1024
 """KiB of resident memory after all of them: what many connections held at one time, which need not be returned."""
 
+LOG_MAY_HAVE = 256 * 1024 * 1024
+"""Bytes of a log, dumps and all: more comes from a server that says the same thing without end."""
+
 HAS_PROC = os.path.isdir("/proc/self/fd")
+
+_FEW_DESCRIPTORS = 20
+"""A process that holds fewer has no connection: standard streams, listening sockets and what its event loop needs."""
 
 _LINE = re.compile(r"[FEWIDT]: ")
 
 
+class Process:
+    """What a process holds, as /proc tells it, now and when it was last remembered; nothing if it has ended.
+
+    Sizes are in KiB.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._folder = Path(f"/proc/{pid}")
+        self._memory = self._memory_before = self._descriptors = 0
+
+    def is_there(self) -> bool:
+        return self._folder.exists()
+
+    def children(self) -> list[Process]:
+        """The processes that it has started and that have not ended."""
+        text = (self._folder / f"task/{self.pid}/children").read_text()
+        return [Process(int(word)) for word in text.split()]
+
+    def memory(self) -> int:
+        """Resident memory."""
+        return self._status("VmRSS")
+
+    def address_space(self) -> int:
+        """Virtual memory."""
+        return self._status("VmSize")
+
+    def peak(self) -> int:
+        """The most resident memory since `forget_peak`."""
+        return self._status("VmHWM")
+
+    def forget_peak(self) -> None:
+        (self._folder / "clear_refs").write_text("5")
+
+    def _status(self, name: str) -> int:
+        try:
+            found = re.search(rf"{name}:\s+(\d+) kB", (self._folder / "status").read_text())
+        except (FileNotFoundError, ProcessLookupError):
+            found = None
+        return int(found[1]) if found else 0
+
+    def descriptors(self) -> int:
+        try:
+            return len(os.listdir(self._folder / "fd"))
+        except (FileNotFoundError, ProcessLookupError):
+            return 0
+
+    def ports_of_peers(self) -> set[int]:
+        """The other side's ports of its connections over IPv4."""
+        held = set()
+        for each in (self._folder / "fd").iterdir():
+            try:
+                held.add(os.readlink(each))
+            except FileNotFoundError:
+                pass  # it has been closed since
+        rows = [line.split() for line in (self._folder / "net/tcp").read_text().splitlines()[1:]]
+        remote = {int(row[2].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in held}
+        return remote - {0}
+
+    def remember(self) -> None:
+        """Take what it holds now as what it may hold later."""
+        self._memory = self._memory_before = self.memory()
+        self._descriptors = self.descriptors()
+        self.forget_peak()
+
+    def has_let_go(self) -> bool:
+        """It holds no more descriptors than it did."""
+        return self.descriptors() <= self._descriptors
+
+    def assert_small(self, may_grow_by: int) -> None:
+        """It was never larger than it may be since this was asked last, and does not keep more than it may."""
+        grown, kept = self.peak() - self._memory_before, self.memory() - self._memory
+        self._memory_before = self.memory()
+        self.forget_peak()
+        assert grown < may_grow_by, f"process {self.pid} grew by {grown} KiB"
+        assert kept < MAY_KEEP, f"process {self.pid} keeps {kept} KiB more than at the beginning"
+
+
 class Victim:
-    """Our server as a process, with its log in a file, so that nothing translates what it wrote."""
+    """Our server, with its workers if it has some, and its log in a file, so that nothing translates what it wrote."""
 
     def __init__(
         self,
@@ -65,7 +149,7 @@ class Victim:
             raise AssertionError(f"it did not listen: {self.log()!r}")
         self.port = int(told[3])
         self.client_context: ssl.SSLContext | None = None
-        self._memory = self._memory_before = self._descriptors = 0
+        self._known: list[Process] = []
 
     def __enter__(self) -> Self:
         return self
@@ -79,10 +163,10 @@ class Victim:
         self.process.kill()
         self._reap()
 
-    def stop(self) -> int:
-        """Tell it to stop; return its exit code."""
+    def stop(self, within: float = 20.0) -> int:
+        """Tell it to stop, which is to take no more than so many seconds; return its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(within)
         return self._reap()
 
     def _reap(self) -> int:
@@ -92,31 +176,35 @@ class Victim:
 
     # What it holds
 
+    def processes(self) -> list[Process]:
+        """Itself, and its workers as they are now."""
+        first = Process(self.process.pid)
+        return [first, *first.children()]
+
+    def workers(self) -> list[Process]:
+        """Its workers as they are now; none if it serves alone."""
+        return self.processes()[1:]
+
+    def ended_workers(self) -> list[int]:
+        """The workers that were there when it was warm, and are no more."""
+        present = {each.pid for each in self.processes()}
+        return [each.pid for each in self._known if each.pid not in present]
+
     def memory(self) -> int:
-        """Resident memory in KiB."""
-        return self._status("VmRSS")
+        """Resident memory of all its processes in KiB; what they share counts for each."""
+        return sum([each.memory() for each in self.processes()])
 
     def address_space(self) -> int:
-        """Virtual memory in KiB."""
-        return self._status("VmSize")
-
-    def peak(self) -> int:
-        """The most resident memory since `forget_peak`, in KiB."""
-        return self._status("VmHWM")
-
-    def forget_peak(self) -> None:
-        Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
-
-    def _status(self, name: str) -> int:
-        text = Path(f"/proc/{self.process.pid}/status").read_text()
-        found = re.search(rf"{name}:\s+(\d+) kB", text)
-        assert found, text
-        return int(found[1])
+        """Virtual memory of the first process in KiB."""
+        return Process(self.process.pid).address_space()
 
     def descriptors(self) -> int:
-        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+        """Descriptors of all its processes."""
+        return sum([each.descriptors() for each in self.processes()])
 
     def log(self) -> bytes:
+        size = self.log_file.stat().st_size
+        assert size < LOG_MAY_HAVE, f"it has logged {size} bytes"
         return self.log_file.read_bytes()
 
     # What is asked of it
@@ -157,25 +245,23 @@ class Victim:
         for _ in range(20):
             self.verify()
         if HAS_PROC:
-            self._memory = self._memory_before = self.memory()
-            self.forget_peak()
-            assert eventually(self._settled, SETTLES_WITHIN)
-            self._descriptors = self.descriptors()
+            assert eventually(self._has_no_connection, SETTLES_WITHIN)
+            self._known = self.processes()
+            for each in self._known:
+                each.remember()
 
-    def _settled(self) -> bool:
-        """No socket but the listening one (and the loop's own) is open: two looks see the same, and few."""
-        return self.descriptors() < 20
+    def _has_no_connection(self) -> bool:
+        return all(each.descriptors() < _FEW_DESCRIPTORS for each in self.processes())
 
     def assert_well(self, may_grow_by: int = MAY_GROW_BY) -> None:
-        """It answers, has let go of what the attack opened, has not grown past the bound and has logged decently."""
+        """It answers, each of its processes lives, has let go of what the attack opened and has not grown past the
+        bound, and what was logged is decent."""
         self.verify()
         if HAS_PROC:
-            assert eventually(lambda: self.descriptors() <= self._descriptors, SETTLES_WITHIN), "it keeps descriptors"
-            grown, kept = self.peak() - self._memory_before, self.memory() - self._memory
-            self._memory_before = self.memory()
-            self.forget_peak()
-            assert grown < may_grow_by, f"it grew by {grown} KiB"
-            assert kept < MAY_KEEP, f"it keeps {kept} KiB more than at the beginning"
+            assert not self.ended_workers(), f"workers have ended: {self.ended_workers()}"
+            for each in self._known:
+                assert eventually(each.has_let_go, SETTLES_WITHIN), f"process {each.pid} keeps descriptors"
+                each.assert_small(may_grow_by)
         assert_decent(self.log())
 
 
@@ -184,9 +270,12 @@ def _environment() -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if name != "DCMDICTPATH"}, **changes}
 
 
-def without_uvloop() -> list[str]:
-    """The words that start our server on the standard library's event loop, whatever is installed."""
-    code = "import sys; sys.modules['uvloop'] = None; from dcmecho.cli.echoscp import main; sys.exit(main())"
+def without_epoll() -> list[str]:
+    """The words that start our server with asyncio's own connections, as on systems that have no epoll."""
+    code = (
+        "import sys; from dcmecho.aio import poller; poller.is_available = False; "
+        "from dcmecho.cli.echoscp import main; sys.exit(main())"
+    )
     return [sys.executable, "-c", code]
 
 

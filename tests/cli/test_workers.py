@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -354,6 +355,18 @@ def test_a_worker_that_is_stuck_is_replaced() -> None:
             program.wait_for(f"(process {worker}) ended by signal 9")
         finally:
             end(worker)
+
+
+@HAS_FORK
+def test_a_worker_that_does_not_stop_is_killed_and_that_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with subprocess.Popen(["sleep", "60"]) as sleeper:
+        workers = make_workers([[]])
+        workers[0].pid = sleeper.pid
+        parent = Parent(workers, Journal(Log("echoscp")), lambda worker, channel: None)
+        parent._kill_all()
+        parent.close()
+        assert sleeper.wait(PATIENCE) == -signal.SIGKILL
+    assert capsys.readouterr().err == f"E: Worker 1 (process {sleeper.pid}) does not stop: killed\n"
 
 
 def test_where_there_is_no_fork(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
-"""The marker of the short soak test."""
+"""The marker of the short soak tests."""
 
 import pytest
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "soak: the soak test in its short form, a quarter of a minute")
+    config.addinivalue_line("markers", "soak: the soak tests in their short form, half a minute")

@@ -40,6 +40,26 @@ def raise_descriptor_limit() -> None:
             pass  # it serves as many as it may
 
 
+class Troubles:
+    """Lets few complaints through: without descriptors or memory an event loop has no end of them."""
+
+    MOST = 8
+    """Different ones in a second; each of them once."""
+
+    __slots__ = ("_told",)
+
+    def __init__(self) -> None:
+        self._told: dict[str, float] = {}
+
+    def are_to_be_told(self, text: str, now: float) -> bool:
+        """Tell whether a complaint is to be written. `now` is in seconds of any monotonic clock."""
+        self._told = {each: at for each, at in self._told.items() if now < at + 1.0}
+        if text in self._told or len(self._told) >= self.MOST:
+            return False
+        self._told[text] = now
+        return True
+
+
 class Service:
     """A server from its start to its end, with what is done meanwhile.
 
@@ -57,7 +77,7 @@ class Service:
         self.alive_interval = 0.0
         self.responder: Responder | None = None
         self.prepare: Callable[[asyncio.AbstractEventLoop], None] = _nothing_of_the_loop
-        self._trouble = ("", 0.0)
+        self._troubles = Troubles()
         self._is_stopping = asyncio.Event()
         self._is_hurried = asyncio.Event()
 
@@ -149,10 +169,8 @@ class Service:
             loop.call_later(self.alive_interval, self._stay_alive, loop)
 
     def _tell_trouble(self, loop: asyncio.AbstractEventLoop, text: str) -> None:
-        """Write what the loop complains of, the same thing once a second: without descriptors it never stops."""
-        last, at = self._trouble
-        if text != last or loop.time() >= at + 1.0:
-            self._trouble = (text, loop.time())
+        """Write what the loop complains of."""
+        if self._troubles.are_to_be_told(text, loop.time()):
             self.journal.log.error(text)
 
 

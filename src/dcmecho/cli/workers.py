@@ -254,16 +254,20 @@ class Parent:
             self.on_alive()
             for worker in self.workers:
                 if worker.pid is not None and worker.silent_for > limit:
-                    text = f"Worker {worker.number} (process {worker.pid}) does not react: killed"
-                    self.journal.tell(ERROR, "worker-stuck", text, worker=worker.number, process=worker.pid)
-                    os.kill(worker.pid, signal.SIGKILL)
+                    self._kill(worker, "does not react")
         return self._next_sign - now
 
     def _kill_all(self) -> None:
         for worker in self.workers:
             if worker.pid is not None:
-                os.kill(worker.pid, signal.SIGKILL)
+                self._kill(worker, "does not stop")
         self._kill_at = time.monotonic() + PATIENCE
+
+    def _kill(self, worker: Worker, why: str) -> None:
+        assert worker.pid is not None
+        text = f"Worker {worker.number} (process {worker.pid}) {why}: killed"
+        self.journal.tell(ERROR, "worker-stuck", text, worker=worker.number, process=worker.pid)
+        os.kill(worker.pid, signal.SIGKILL)
 
     # Processes
 
