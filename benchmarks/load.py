@@ -74,11 +74,15 @@ def _figures(samples: Samples, what: str, count: int) -> list[Figure]:
     rate = (at_least(1, ORTHANC),) if many else ()
     p99 = (at_most(1, ORTHANC),) if many else ()
     cpu = (at_most(2, C_SERVER),) if (what, count) == ("echoes", 16) else ()
-    return [
-        samples.figure(name, f"echoscp, {where}: {what}/s", "/s", "rate", *rate, note=refused),
-        samples.figure(f"{name}-p99", f"echoscp, {where}: p99 of an {ONE[what]}", "us", "p99", *p99),
-        samples.figure(f"{name}-cpu", f"echoscp, {where}: server's CPU per {ONE[what]}", "us", "cpu", *cpu),
+    title = f"echoscp, {where}"
+    figures = [
+        samples.figure(name, f"{title}: {what}/s", "/s", "rate", *rate, note=refused),
+        samples.figure(f"{name}-p99", f"{title}: p99 of an {ONE[what]}", "us", "p99", *p99),
+        samples.figure(f"{name}-cpu", f"{title}: server's CPU per {ONE[what]}", "us", "cpu", *cpu),
     ]
+    if many:
+        figures.append(samples.figure(f"{name}-longest", f"{title}: longest wait", "us", "longest", *p99))
+    return figures
 
 
 def _measure(bench: Bench, what: str) -> Report:

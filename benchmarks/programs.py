@@ -191,7 +191,7 @@ def versions(programs: Programs) -> dict[str, str]:
         "machine": f"{os.cpu_count()} x {processor()}, {platform.system()} {platform.release()}",
         "Python": platform.python_version(),
     }
-    for package in ("dcmecho", "uvloop", "pynetdicom", "pydicom"):
+    for package in ("dcmecho", "pynetdicom", "pydicom"):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

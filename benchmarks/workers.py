@@ -1,84 +1,102 @@
-"""echoscp with two workers beside one, under 64 connections, driven by ``native/load.c``."""
+"""echoscp with two workers on two processors, beside one worker on one; each processor has a load generator too."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import statistics
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .figures import OURS, Benchmark, Figure, MeasurementError, Report, Sample, at_least
-from .harness import Bench, Served, interleave, processes, serve_all
+from .figures import OURS, Benchmark, Figure, Report, Sample, at_least
+from .harness import Bench, Served, interleave, on_processor, processes, serve_all
 from .load import ONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WORKERS = 2
-CONNECTIONS = 64
+CONNECTIONS = 256
 WARM_UP = 0.3
 ONE_WORKER = "one worker"
 AIM = at_least(1.6, ONE_WORKER)
 
 
-def capacity(sample: Sample) -> float:
-    """Return how many answers a second the workers had time for if each had a processor to itself.
+def joined(samples: Sequence[Sample]) -> Sample:
+    """Return what load generators that ran at the same time measured together.
 
-    That is where the busiest has no time left: what it took for its share of the answers is its limit. Raises
-    MeasurementError where nothing was answered.
+    The first has read the processor time of all processes of the server, for all answers.
     """
-    if not sample["count"]:
-        raise MeasurementError("nothing was answered")
-    return 1e6 / (sample["cpu"] * sample["busiest"])
+    count = sum(sample["count"] for sample in samples)
+    spent = sum(sample["own"] * sample["count"] for sample in samples)
+    return {
+        "rate": sum(sample["rate"] for sample in samples),
+        "cpu": samples[0]["cpu"] * samples[0]["count"] / count if count else 0.0,
+        "own": spent / count if count else 0.0,
+    }
+
+
+def _load(bench: Bench, what: str, port: int, pids: Sequence[str], processor: int, seconds: float) -> Sample:
+    # The affinity is this thread's alone, and what it starts inherits it.
+    with on_processor(processor):
+        return bench.natives.run("load", what, str(port), str(CONNECTIONS), str(seconds), *pids, seconds=seconds)
+
+
+def sample(
+    bench: Bench, what: str, served: Served, pids: Sequence[str], processors: Sequence[int], seconds: float
+) -> Sample:
+    """Load a server from each of these processors at the same time."""
+    clocks = [pids, *[()] * (len(processors) - 1)]
+    with ThreadPoolExecutor(len(processors)) as pool:
+        running = [
+            pool.submit(_load, bench, what, served.port, clock, processor, seconds)
+            for clock, processor in zip(clocks, processors, strict=True)
+        ]
+        return joined([each.result() for each in running])
 
 
 def generator(samples: Sequence[Sample]) -> str:
-    """Say in a remark what the load generator took of the machine."""
-    each = statistics.median(sample["own"] for sample in samples)
-    part = statistics.median(sample["own"] * sample["rate"] for sample in samples) / 1e6
-    return f"load generator {each:.3g} µs each, {part:.2f} of {os.cpu_count()} processors"
+    """Say in a remark what an answer cost on the load generator's side, and on the server's."""
+    own, cpu = (statistics.median(each[key] for each in samples) for key in ("own", "cpu"))
+    return f"load generator {own:.3g} µs each, server {cpu:.3g} µs"
 
 
-def _figures(bench: Bench, up: dict[str, list[str]], ports: dict[str, int], what: str) -> list[Figure]:
+def _figure(bench: Bench, subjects: dict[str, tuple[Served, list[str], list[int]]], what: str) -> Figure:
     def subject(name: str) -> Callable[[], Sample]:
-        arguments = ("load", what, str(ports[name]), str(CONNECTIONS), str(bench.seconds), *up[name])
+        served, pids, processors = subjects[name]
+        return lambda: sample(bench, what, served, pids, processors, bench.seconds)
 
-        def sample() -> Sample:
-            taken = bench.natives.run(*arguments, seconds=bench.seconds)
-            return taken | {"capacity": capacity(taken)}
-
-        return sample
-
-    samples = interleave(bench.runs, {name: subject(name) for name in up})
-    # Where the load generator has to share a processor with a worker, what is measured is the two together.
-    measured = (AIM,) if (os.cpu_count() or 1) > WORKERS else ()
-    title = f"echoscp --workers {WORKERS}, {CONNECTIONS} connections: {what}/s"
-    return [
-        samples.figure(f"workers-{what}", title, "/s", "rate", *measured, note=generator),
-        samples.figure(f"workers-{what}-capacity", f"the same, by its CPU per {ONE[what]}", "/s", "capacity", AIM),
-    ]
+    samples = interleave(bench.runs, {name: subject(name) for name in subjects})
+    title = f"echoscp --workers {WORKERS} on {WORKERS} processors: {what}/s"
+    return samples.figure(f"workers-{what}", title, "/s", "rate", AIM, note=generator)
 
 
-def _warm(bench: Bench, served: Served) -> None:
-    """See to it that every worker listens and has served."""
-    bench.natives.run("load", "echoes", str(served.port), str(CONNECTIONS), str(WARM_UP), seconds=WARM_UP)
+def _prepare(bench: Bench, served: Served, name: str, processors: list[int]) -> tuple[Served, list[str], list[int]]:
+    """Put each worker on a processor of its own, and see to it that every worker listens and has served."""
+    if name == ONE_WORKER:
+        pids = processes(served, least=1)
+        workers, processors = pids, processors[:1]
+    else:
+        pids = processes(served, least=1 + WORKERS)
+        workers = pids[1:]
+    for pid, processor in zip(workers, processors, strict=True):
+        os.sched_setaffinity(int(pid), {processor})
+    sample(bench, "echoes", served, pids, processors, WARM_UP)
+    return served, pids, processors
 
 
 def measure(bench: Bench) -> Report:
+    processors = sorted(os.sched_getaffinity(0))[:WORKERS]
+    if len(processors) < WORKERS:
+        return Report((), (f"workers: left out, because it needs {WORKERS} processors",))
     one = bench.programs.server(OURS)
-    if one.processor is not None:
-        return Report((), (f"workers: left out, because {WORKERS} workers on one processor show nothing",))
     two = replace(one, start=(*one.start, "--workers", str(WORKERS)))
     with contextlib.ExitStack() as stack:
         up, problems = serve_all(stack, [replace(one, name=ONE_WORKER), two], bench.directory)
-        pids = {}
-        for name, served in up.items():
-            pids[name] = processes(served, least=1 + WORKERS if name == OURS else 1)
-            _warm(bench, served)
-        ports = {name: served.port for name, served in up.items()}
-        figures = [figure for what in ONE for figure in _figures(bench, pids, ports, what)]
+        subjects = {name: _prepare(bench, served, name, processors) for name, served in up.items()}
+        figures = [_figure(bench, subjects, what) for what in ONE]
     return Report(tuple(replace(figure, problems={**problems, **figure.problems}) for figure in figures))
 
 
-BENCHMARKS = (Benchmark("workers", "echoscp: two workers beside one", measure),)
+BENCHMARKS = (Benchmark("workers", "echoscp: two workers on two processors beside one on one", measure),)

@@ -129,16 +129,16 @@ class TestFigures:
         sample = load.with_sum({"failed": 2.0, "unserved": 3.0})
         assert sample == {"failed": 2.0, "unserved": 3.0, "refused": 5.0}
 
-    def test_capacity_ends_with_the_busiest_worker(self) -> None:
-        assert workers.capacity({"count": 9, "cpu": 10.0, "busiest": 1.0}) == pytest.approx(100_000)
-        assert workers.capacity({"count": 9, "cpu": 10.0, "busiest": 0.5}) == pytest.approx(200_000)
-        with pytest.raises(MeasurementError):
-            workers.capacity({"count": 0, "cpu": 0.0, "busiest": 0.0})
+    def test_load_generators_are_joined(self) -> None:
+        first = {"rate": 100.0, "count": 100.0, "cpu": 12.0, "own": 4.0, "p99": 1.0}
+        second = {"rate": 300.0, "count": 300.0, "cpu": 0.0, "own": 8.0, "p99": 2.0}
+        assert workers.joined([first, second]) == {"rate": 400.0, "cpu": 3.0, "own": 7.0}
+        nothing = dict.fromkeys(first, 0.0)
+        assert workers.joined([nothing, nothing]) == {"rate": 0.0, "cpu": 0.0, "own": 0.0}
 
-    def test_the_load_generators_part_is_remarked(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "cpu_count", lambda: 2)
-        remark = workers.generator([{"own": 5.0, "rate": 100_000.0}])
-        assert remark == "load generator 5 µs each, 0.50 of 2 processors"
+    def test_the_load_generators_cost_is_remarked(self) -> None:
+        remark = workers.generator([{"own": 5.0, "cpu": 8.0}, {"own": 7.0, "cpu": 9.0}, {"own": 6.0, "cpu": 7.0}])
+        assert remark == "load generator 6 µs each, server 8 µs"
 
     def test_worst_round_is_remarked(self) -> None:
         rounds = [{"failed": 0.0, "unserved": 3.0}, {"failed": 2.0, "unserved": 1.0}]
@@ -425,10 +425,13 @@ class TestNative:
         # Each at the beginning, and then every 10 ms at most.
         assert 4 <= sample["failed"] <= 24
 
-    def test_the_time_of_processes_that_do_nothing(self, served: harness.Served, natives: native.Natives) -> None:
-        """The busiest of several takes nearly all where only one serves."""
-        arguments = ("load", "echoes", str(served.port), "2", "0.1", str(served.pid), str(os.getpid()))
-        assert natives.run(*arguments, seconds=0.1)["busiest"] > 0.5
+    def test_who_waits_without_an_answer_counts_as_the_longest_wait(self, natives: native.Natives) -> None:
+        """A listener that accepts nobody: all wait from the beginning to the end."""
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            arguments = ("load", "associations", str(listener.getsockname()[1]), "2", "0.2")
+            sample = natives.run(*arguments, seconds=0.2)
+        assert (sample["count"], sample["unserved"]) == (0, 2)
+        assert sample["longest"] >= 190_000
 
     def test_open_associations(self, served: harness.Served, natives: native.Natives) -> None:
         arguments = ("open", str(served.port), "200", "0.1", "1000", *harness.processes(served))
@@ -482,7 +485,9 @@ class TestOurs:
         monkeypatch.setattr(load, "CONNECTIONS", (256,))
         for measure, what in ((load.measure_echoes, "echoes"), (load.measure_associations, "associations")):
             made = {figure.name: figure for figure in measure(bench).figures}
-            assert set(made) == {f"load-{what}-{row}" for row in ("256", "256-p99", "256-cpu", "refused")}
+            assert set(made) == {
+                f"load-{what}-{row}" for row in ("256", "256-p99", "256-cpu", "256-longest", "refused")
+            }
             assert {name for figure in made.values() for name in figure.values} == {C_SERVER, OURS}
             assert "failed" not in made[f"load-{what}-256"].values[OURS].note
             assert made[f"load-{what}-refused"].met is not None
@@ -512,17 +517,20 @@ class TestOurs:
         # The limit that ours was started with.
         assert min(made["idle-last-cut"].values[OURS].rounds) >= 0.6
 
+    @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two processors")
     def test_workers(self, bench: harness.Bench) -> None:
+        before = os.sched_getaffinity(0)
         made = {figure.name: figure for figure in workers.measure(bench).figures}
-        assert set(made) == {f"workers-{what}{row}" for what in load.ONE for row in ("", "-capacity")}
+        assert set(made) == {f"workers-{what}" for what in load.ONE}
         for figure in made.values():
             assert set(figure.values) == {workers.ONE_WORKER, OURS}
             assert not figure.problems
         assert "load generator" in made["workers-echoes"].values[OURS].note
+        assert os.sched_getaffinity(0) == before
 
-    def test_workers_are_left_out_where_the_server_is_pinned(self, bench: harness.Bench) -> None:
-        pinned = dataclasses.replace(bench, programs=programs.pinned(bench.programs, 0))
-        report = workers.measure(pinned)
+    def test_workers_are_left_out_on_one_processor(self, bench: harness.Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+        report = workers.measure(bench)
         assert not report.figures
         assert len(report.notes) == 1
 

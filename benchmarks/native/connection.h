@@ -225,7 +225,7 @@ static inline double percentile(const struct latencies *l, double part)
 
 /* The processor time of the server's processes and of this one, in seconds; beyond PIDs that were given, 0. */
 struct clocks {
-    double own, servers, each[MOST_PIDS];
+    double own, servers;
 };
 
 static int pids, pid[MOST_PIDS];
@@ -249,8 +249,7 @@ static inline struct clocks read_clocks(void)
         clockid_t clock;
         if ((errno = clock_getcpuclockid(pid[i], &clock)) != 0)
             die("processor clock");
-        read.each[i] = seconds_of(clock);
-        read.servers += read.each[i];
+        read.servers += seconds_of(clock);
     }
     return read;
 }
@@ -260,8 +259,6 @@ static inline struct clocks since(struct clocks begin)
     struct clocks spent = read_clocks();
     spent.own -= begin.own;
     spent.servers -= begin.servers;
-    for (int i = 0; i < pids; i++)
-        spent.each[i] -= begin.each[i];
     return spent;
 }
 

@@ -1,11 +1,11 @@
 /* Loads a DICOM SCP over many connections, each in a closed loop.
  *   load echoes PORT CONNECTIONS SECONDS [PID ...]         echoes on associations that stay open
  *   load associations PORT CONNECTIONS SECONDS [PID ...]   connect, associate, one echo, release, close; again
- * prints rate=PER-SECOND count=N p50=us p99=us failed=N unserved=N cpu=us own=us busiest=PART
+ * prints rate=PER-SECOND count=N p50=us p99=us longest=us failed=N unserved=N cpu=us own=us
  *
  * failed: rejected, aborted, reset, or answered wrongly. unserved: connections that got no single answer.
- * cpu, own: processor time per answer of the processes PID, and of this program. busiest: how much of the first was
- * one process's. Latency of an association is from connect() to A-RELEASE-RP.
+ * longest: the longest any connection waited, or had waited when the time was over. cpu, own: processor time per answer
+ * of the processes PID, and of this program. Latency of an association is from connect() to A-RELEASE-RP.
  */
 #include "connection.h"
 
@@ -84,20 +84,20 @@ static void stand_associations(struct connection *all, int count)
         turn(until);
 }
 
-static void report(const struct connection *all, int count, double seconds, struct clocks spent)
+static void report(const struct connection *all, int count, double seconds, struct clocks spent, double end)
 {
     int unserved = 0;
-    double busiest = 0;
-    for (int i = 0; i < count; i++)
-        unserved += all[i].answers == 0;
-    for (int i = 0; i < pids; i++)
-        busiest = spent.each[i] > busiest ? spent.each[i] : busiest;
     size_t answers = latencies.count;
     sort(&latencies);
-    printf("rate=%.1f count=%zu p50=%.1f p99=%.1f failed=%ld unserved=%d cpu=%.3f own=%.3f busiest=%.3f\n",
-           answers / seconds, answers, percentile(&latencies, 0.5), percentile(&latencies, 0.99), failed, unserved,
-           answers ? spent.servers / answers * 1e6 : 0, answers ? spent.own / answers * 1e6 : 0,
-           spent.servers > 0 ? busiest / spent.servers : 0);
+    double longest = percentile(&latencies, 1);
+    for (int i = 0; i < count; i++) {
+        double waited = all[i].state == CLOSED || all[i].state == READY ? 0 : (end - all[i].begin) * 1e6;
+        longest = waited > longest ? waited : longest;
+        unserved += all[i].answers == 0;
+    }
+    printf("rate=%.1f count=%zu p50=%.1f p99=%.1f longest=%.1f failed=%ld unserved=%d cpu=%.3f own=%.3f\n",
+           answers / seconds, answers, percentile(&latencies, 0.5), percentile(&latencies, 0.99), longest, failed,
+           unserved, answers ? spent.servers / answers * 1e6 : 0, answers ? spent.own / answers * 1e6 : 0);
 }
 
 static void measure(struct connection *all, int count, double seconds)
@@ -122,7 +122,7 @@ static void measure(struct connection *all, int count, double seconds)
     }
     measuring = 0;
     end = now();
-    report(all, count, end - begin, since(clocks));
+    report(all, count, end - begin, since(clocks), end);
     release_all(all, count, RELEASE_SECONDS);
 }
 
