@@ -295,7 +295,7 @@ async def test_nothing_is_read_while_reading_is_paused() -> None:
         assert pair.protocol.received == b"later"
 
 
-@pytest.mark.parametrize("name", ["made", "data", "eof"])
+@pytest.mark.parametrize("name", ["made", "data", "eof", "pause", "resume"])
 def test_a_protocol_that_fails_loses_its_connection_and_the_loop_is_told(name: str) -> None:
     async def run() -> None:
         async with paired(starts=False) as pair:
@@ -304,10 +304,15 @@ def test_a_protocol_that_fails_loses_its_connection_and_the_loop_is_told(name: s
                 raise RuntimeError("a fault")
 
             pair.protocol.on[name] = fail
+            if name in ("pause", "resume"):
+                pair.protocol.on["data"] = lambda: pair.transport.write(2 * MUCH)
             pair.transport.start()
             if name != "made":
                 pair.send(b"x")
+            if name == "eof":
                 pair._theirs.shutdown(socket.SHUT_WR)
+            if name == "resume":
+                await pair.receives(2 * len(MUCH) - 1)
             await pair.protocol.called("lost")
             complaint = pair.complaints.pop()
             assert str(complaint["exception"]) == "a fault"

@@ -98,7 +98,11 @@ class PolledTransport(asyncio.Transport):
         del self._pending[:sent]
         if self._is_protocol_paused and len(self._pending) <= self._high_water // 4:
             self._is_protocol_paused = False
-            self._protocol.resume_writing()
+            try:
+                self._protocol.resume_writing()
+            except Exception as error:  # noqa: BLE001
+                self._fail(error)
+                return
         if not self._pending:
             self._written()
 
