@@ -81,7 +81,7 @@ def _figures(samples: Samples, what: str, count: int) -> list[Figure]:
         samples.figure(f"{name}-cpu", f"{title}: server's CPU per {ONE[what]}", "us", "cpu", *cpu),
     ]
     if many:
-        figures.append(samples.figure(f"{name}-longest", f"{title}: longest wait", "us", "longest", *p99))
+        figures.append(samples.figure(f"{name}-longest", f"{title}: longest wait for an {ONE[what]}", "us", "longest"))
     return figures
 
 
