@@ -25,8 +25,8 @@ def listening_sockets(bind_address: str | None, port: int, *, reuse_port: bool =
             return _bind_all(bind_address, port, reuse_port)
         except _Taken as error:
             if port:
-                raise _unavailable(bind_address, port, error.error) from None
-    raise _unavailable(bind_address, port, OSError("no port is free in both IPv4 and IPv6"))
+                raise unavailable(bind_address, port, error.error) from None
+    raise unavailable(bind_address, port, OSError("no port is free in both IPv4 and IPv6"))
 
 
 class _Taken(Exception):
@@ -37,7 +37,8 @@ class _Taken(Exception):
         self.error = error
 
 
-def _unavailable(bind_address: str | None, port: int, error: OSError) -> LocalError:
+def unavailable(bind_address: str | None, port: int, error: OSError) -> LocalError:
+    """Return the failure that says that a port cannot be had, and what to do."""
     where = f"port {port}" + (f" of {bind_address}" if bind_address else "")
     hint = "choose another port with the last argument, or stop what uses it"
     if isinstance(error, PermissionError):
@@ -50,7 +51,7 @@ def _bind_all(bind_address: str | None, port: int, reuse_port: bool) -> list[soc
         found = socket.getaddrinfo(bind_address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         problem = error if isinstance(error, OSError) else OSError(str(error))
-        raise _unavailable(bind_address, port, problem) from None
+        raise unavailable(bind_address, port, problem) from None
     tails = {address[0]: address[2:] for _, _, _, _, address in found}
     addresses = {
         address[0]: family for family, _, _, _, address in found if family in (socket.AF_INET, socket.AF_INET6)
@@ -66,7 +67,7 @@ def _bind_all(bind_address: str | None, port: int, reuse_port: bool) -> list[soc
                 bound.close()
             if sockets:
                 raise _Taken(error) from None
-            raise _unavailable(bind_address, port, error) from None
+            raise unavailable(bind_address, port, error) from None
         port = sockets[-1].getsockname()[1]
     return sockets
 

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -754,6 +755,47 @@ def test_nothing_is_left() -> None:
     asyncio.run(run())
     gc.collect()
     assert peers.open_descriptors() <= before
+
+
+def descriptors() -> int | None:
+    """How many this process has open, where the system tells."""
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
+
+
+def test_another_that_listens_since_the_socket_was_bound() -> None:
+    async def run() -> None:
+        with socket.socket() as first, socket.socket() as second:
+            for each in (first, second):
+                each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            first.bind(("127.0.0.1", 0))
+            second.bind(first.getsockname())
+            first.listen()
+            before = descriptors()
+            with pytest.raises(LocalError) as caught:
+                await EchoServer(0, ServerSettings(), sockets=[second]).start()
+            assert caught.value.cause is causes.PORT_UNAVAILABLE
+            assert str(first.getsockname()[1]) in str(caught.value)
+            assert second.fileno() == -1
+            assert descriptors() in (None, before - 1 if before else None)
+
+    asyncio.run(run())
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="needs AF_UNIX")
+def test_a_socket_that_is_not_of_tcp(tmp_path: Path) -> None:
+    async def run() -> None:
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / "socket"))
+        server = EchoServer(0, ServerSettings(), sockets=[listener])
+        await server.start()
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "socket"))
+        writer.write(peers.RQ)
+        assert (await reader.readexactly(6))[0] == peers.ASSOCIATE_AC
+        writer.close()
+        await writer.wait_closed()
+        await server.close(0.0)
+
+    asyncio.run(run())
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")

@@ -46,14 +46,14 @@ class PollerAccepting:
         """Accept what connects to a bound socket, which then belongs to us."""
         listener.listen(BACKLOG)
         listener.setblocking(False)
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the connections inherit it
+        _send_at_once(listener)  # the connections inherit it
         self._watch(listener)
 
     async def adopt(self, connection: socket.socket) -> None:
         """Take a connection that stands already."""
         address: object = None
         try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _send_at_once(connection)
             address = connection.getpeername()
         except OSError:
             pass  # the peer has gone already: reading will tell
@@ -144,3 +144,8 @@ class LoopAccepting:
 
     def close(self) -> None:
         """Let go of all, when the connections have gone."""
+
+
+def _send_at_once(each: socket.socket) -> None:
+    if each.family in (socket.AF_INET, socket.AF_INET6):
+        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

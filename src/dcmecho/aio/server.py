@@ -7,7 +7,7 @@ import asyncio
 
 from dcmecho.agreements import Agreements
 from dcmecho.counters import Counters
-from dcmecho.listening import listening_sockets
+from dcmecho.listening import listening_sockets, unavailable
 from dcmecho.negotiation import LOCAL_LIMIT_EXCEEDED
 from dcmecho.pdu import REJECTED_PERMANENT, REJECTED_TRANSIENT, SOURCE_PRESENTATION, SOURCE_USER, AssociateRJ
 from dcmecho.server_settings import ServerSettings
@@ -86,9 +86,15 @@ class EchoServer:
         self.load_tls()
         listeners = self._sockets or listening_sockets(self.settings.bind_address, self.port)
         ways_in = self._open()
-        for listener in listeners:
-            self.port = listener.getsockname()[1]
-            await ways_in.listen(listener)
+        try:
+            for listener in listeners:
+                self.port = listener.getsockname()[1]
+                await ways_in.listen(listener)
+        except OSError as error:  # another has begun to listen there since the socket was bound
+            await self.close(0.0)
+            for listener in listeners:
+                listener.close()
+            raise unavailable(self.settings.bind_address, self.port, error) from None
 
     async def adopt(self, connection: "socket.socket") -> None:
         """Serve one connection that stands already, and listen nowhere. LocalError if TLS cannot be set up."""
