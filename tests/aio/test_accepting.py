@@ -96,6 +96,29 @@ def test_what_the_system_lacks_is_told_and_waited_for(
     assert run(body()) == [text, text]
 
 
+def test_a_listener_that_cannot_be_watched_again_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "_PAUSE", 0.01)
+    errors = [OSError(errno.ENOSPC, "x")]
+
+    async def body() -> None:
+        ways_in = PollerAccepting(asyncio.get_running_loop(), Greeter)
+        watch = ways_in._poller.watch
+
+        def refuses_once(descriptor: int, events: int, callback: Any) -> None:
+            if errors:
+                raise errors.pop()
+            watch(descriptor, events, callback)
+
+        monkeypatch.setattr(ways_in._poller, "watch", refuses_once)
+        listener = Listener()
+        await ways_in.listen(listener)
+        assert await greeting(listener.getsockname()) == b"hello"
+        await ways_in.stop()
+        ways_in.close()
+
+    assert run(body()) == ["connections cannot be accepted, trying again in 0.01 s: No space left on device"]
+
+
 @pytest.mark.parametrize("error", [BlockingIOError(), InterruptedError(), ConnectionAbortedError()])
 def test_who_has_gone_again_is_no_trouble(error: OSError) -> None:
     async def body() -> None:

@@ -757,6 +757,41 @@ def test_nothing_is_left() -> None:
     assert peers.open_descriptors() <= before
 
 
+def test_a_release_in_one_piece_with_its_echo_is_told_at_once() -> None:
+    async def run() -> None:
+        recorder = Recorder()
+        async with serving(recorder) as server:
+            with await asyncio.to_thread(RawClient, server.port) as client:
+                await asyncio.to_thread(client.associate)
+                client.send(peers.echo_request(1) + peers.RELEASE_REQUEST)
+                assert (await asyncio.to_thread(client.pdu))[0] == 4
+                assert await asyncio.to_thread(client.pdu) == peers.RELEASE_RESPONSE
+                assert recorder.calls[-2:] == [("echoed", 1, 0), ("released",)]
+                assert server.counters.open == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("name", ["connected", "echo"])
+def test_a_handler_that_lets_a_cancellation_through_has_failed(name: str) -> None:
+    class Cancels(Handler):
+        pass
+
+    def cancel(*_: object) -> None:
+        raise asyncio.CancelledError
+
+    setattr(Cancels, name, cancel)
+
+    async def run() -> None:
+        complaints = Complaints()
+        async with serving(Cancels(), complaints) as server:
+            result = await aio.verify("127.0.0.1", server.port, check=False)
+            assert result.ok == (name == "connected")
+        assert len(complaints) == 1
+
+    asyncio.run(run())
+
+
 def descriptors() -> int | None:
     """How many this process has open, where the system tells."""
     return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
@@ -789,7 +824,11 @@ def test_a_socket_that_is_not_of_tcp(tmp_path: Path) -> None:
         server = EchoServer(0, ServerSettings(), sockets=[listener])
         await server.start()
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "socket"))
-        writer.write(peers.RQ)
+        writer.write(peers.RQ[:50])
+        async with asyncio.timeout(peers.PATIENCE):
+            while server.counters.bytes_received < 50:
+                await _later(0)
+        writer.write(peers.RQ[50:])
         assert (await reader.readexactly(6))[0] == peers.ASSOCIATE_AC
         writer.close()
         await writer.wait_closed()

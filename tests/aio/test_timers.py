@@ -9,6 +9,11 @@ from dcmecho.aio import timers
 from dcmecho.aio.timers import PER_SECOND, Timers
 
 
+class Handle:
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self.cancel = cancel
+
+
 class Loop:
     """A loop whose time passes when it is told."""
 
@@ -17,11 +22,15 @@ class Loop:
         self.later: list[tuple[float, Callable[..., None], int]] = []
         self.soon: list[tuple[Callable[..., None], int]] = []
 
-    def call_at(self, at: float, callback: Callable[..., None], slot: int) -> None:
-        self.later.append((at, callback, slot))
+    def call_at(self, at: float, callback: Callable[..., None], slot: int) -> Handle:
+        entry = (at, callback, slot)
+        self.later.append(entry)
+        return Handle(lambda: self.later.remove(entry) if entry in self.later else None)
 
-    def call_soon(self, callback: Callable[..., None], slot: int) -> None:
-        self.soon.append((callback, slot))
+    def call_soon(self, callback: Callable[..., None], slot: int) -> Handle:
+        entry = (callback, slot)
+        self.soon.append(entry)
+        return Handle(lambda: self.soon.remove(entry) if entry in self.soon else None)
 
     def turn(self) -> None:
         """Call what was to be called in the next turn."""
@@ -67,6 +76,7 @@ def test_it_comes_once_not_early_and_hardly_late(loop: Loop, of_loop: Timers, at
     of_loop.set(owner, at)
     loop.pass_to(2000.0)
     (moment,) = moments
+    assert not of_loop._handles
     assert 0 < moment - at <= 1 / PER_SECOND
 
 
@@ -90,10 +100,27 @@ def test_a_cancelled_one_does_not_come(loop: Loop, of_loop: Timers) -> None:
     of_loop.cancel(kept, slot)
 
 
-def test_cancelling_keeps_no_owner(of_loop: Timers) -> None:
-    owner = Owner()
-    of_loop.cancel(owner, of_loop.set(owner, 1030.0))
-    assert not any(of_loop._owners.values())
+def test_nothing_is_left_of_what_was_cancelled(loop: Loop, of_loop: Timers) -> None:
+    """A limit may be a day, and each sixteenth of a second until then would have a timer that is for nobody."""
+    first, second = Owner(), Owner()
+    slots = [of_loop.set(owner, 90_000.0) for owner in (first, second)]
+    of_loop.cancel(first, slots[0])
+    assert len(loop.later) == 1
+    of_loop.cancel(second, slots[1])
+    assert not loop.later
+    assert not of_loop._owners
+    assert not of_loop._handles
+
+
+def test_the_rest_of_many_may_be_cancelled_between_two_turns(loop: Loop, of_loop: Timers) -> None:
+    owners = [Owner() for _ in range(timers._AT_ONCE + 1)]
+    slots = [of_loop.set(owner, 1030.0) for owner in owners]
+    ((_, callback, slot),) = loop.later
+    callback(slot)
+    (left,) = [owner for owner in owners if not owner.calls]
+    of_loop.cancel(left, slots[0])
+    assert not loop.soon
+    assert not of_loop._handles
 
 
 def test_the_loop_turns_between_many(loop: Loop, of_loop: Timers) -> None:

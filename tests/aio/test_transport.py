@@ -1,12 +1,14 @@
 """Our transport, seen from both its ends: what asyncio promises a protocol must hold here too."""
 
 import asyncio
+import errno
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -319,6 +321,28 @@ def test_a_protocol_that_fails_loses_its_connection_and_the_loop_is_told(name: s
             assert complaint["protocol"] is pair.protocol
 
     asyncio.run(run())
+
+
+@asynchronous
+async def test_a_cancellation_that_a_protocol_lets_through_ends_its_connection() -> None:
+    async with paired() as pair:
+
+        def cancel() -> None:
+            raise asyncio.CancelledError
+
+        pair.protocol.on["data"] = cancel
+        pair.send(b"x")
+        await pair.protocol.called("lost")
+        assert isinstance(pair.complaints.pop()["exception"], asyncio.CancelledError)
+
+
+@asynchronous
+async def test_a_connection_that_cannot_be_watched_is_let_go() -> None:
+    async with paired(starts=False) as pair:
+        with mock.patch.object(Poller, "watch", side_effect=OSError(errno.ENOSPC, "no more watches")):
+            pair.transport.start()
+        await pair.protocol.called("lost")
+        assert "no more watches" in str(pair.complaints.pop()["exception"])
 
 
 @asynchronous

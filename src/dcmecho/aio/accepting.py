@@ -74,8 +74,12 @@ class PollerAccepting:
         self._poller.close()
 
     def _watch(self, listener: socket.socket) -> None:
-        self._listeners[listener] = None
-        self._poller.watch(listener.fileno(), poller.READABLE, lambda _: self._accept(listener))
+        try:
+            self._poller.watch(listener.fileno(), poller.READABLE, lambda _: self._accept(listener))
+        except (OSError, MemoryError) as error:
+            self._pause(listener, error)
+        else:
+            self._listeners[listener] = None
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_ACCEPTED_AT_ONCE):
@@ -84,6 +88,7 @@ class PollerAccepting:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except (OSError, MemoryError) as error:
+                self._poller.forget(listener.fileno())
                 self._pause(listener, error)
                 return
             self._begin(connection, address)
@@ -99,8 +104,7 @@ class PollerAccepting:
             transport.start()
 
     def _pause(self, listener: socket.socket, error: OSError | MemoryError) -> None:
-        """Out of descriptors or memory, most likely: they come back when others leave."""
-        self._poller.forget(listener.fileno())
+        """Try again later. Out of descriptors or memory, most likely: they come back when others leave."""
         self._listeners[listener] = self._loop.call_later(_PAUSE, self._watch, listener)
         text = oserrors.text(error) if isinstance(error, OSError) else "out of memory"
         self._loop.call_exception_handler(

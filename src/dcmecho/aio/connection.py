@@ -181,7 +181,8 @@ class Connection(asyncio.Protocol):
 
     def _follow_up(self, acceptor: Acceptor) -> None:
         """Carry out what the acceptor reports, write what it leaves, close if it says so, and re-arm the timer."""
-        self._report(acceptor.events())
+        while events := acceptor.events():  # an answer may end what waited for it
+            self._report(events)
         self._transmit(acceptor)
         if acceptor.close_wanted:
             self._close()
@@ -282,7 +283,10 @@ class Connection(asyncio.Protocol):
         """A peer that writes header and body apart, with Nagle's algorithm on, waits for our ACK: do not delay it."""
         connection = self._transport.get_extra_info("socket")
         if connection is not None and _QUICK_ACK is not None:
-            connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            try:
+                connection.setsockopt(socket.IPPROTO_TCP, _QUICK_ACK, 1)
+            except OSError:
+                pass  # no TCP: --inetd takes what it is given
 
     # What the acceptor reports
 
@@ -327,7 +331,7 @@ class Connection(asyncio.Protocol):
             status = self._handler.echo(self.peer, request.message_id)
             if not isinstance(status, (int, EchoStatus)):
                 self._deciding = asyncio.ensure_future(status)
-        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the handler is the user's code
             status = self._failed("echo", error)
         if isinstance(status, (int, EchoStatus)):
             self._respond(request, status)
@@ -369,7 +373,7 @@ class Connection(asyncio.Protocol):
     def _tell(self, name: str, *arguments: object) -> None:
         try:
             getattr(self._handler, name)(*arguments)
-        except Exception as error:  # noqa: BLE001 - the handler is the user's code
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the handler is the user's code
             self._failed(name, error)
 
     def _observer(self, settings: ServerSettings) -> "Observer | None":

@@ -20,11 +20,12 @@ _AT_ONCE = 32
 class Timers:
     """One timer for each owner, in the time of an event loop."""
 
-    __slots__ = ("_loop", "_owners")
+    __slots__ = ("_handles", "_loop", "_owners")
 
     def __init__(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._loop = loop
         self._owners: dict[int, set[Owner]] = {}
+        self._handles: dict[int, asyncio.Handle] = {}
 
     def set(self, owner: "Owner", at: float) -> int:
         """Have `timer_came` called at a time; return what `cancel` wants to know."""
@@ -32,7 +33,7 @@ class Timers:
         owners = self._owners.get(slot)
         if owners is None:
             self._owners[slot] = {owner}
-            self._loop.call_at(slot / PER_SECOND, self._come, slot)
+            self._handles[slot] = self._loop.call_at(slot / PER_SECOND, self._come, slot)
         else:
             owners.add(owner)
         return slot
@@ -42,6 +43,9 @@ class Timers:
         owners = self._owners.get(slot)
         if owners is not None:
             owners.discard(owner)
+            if not owners:
+                self._handles.pop(slot).cancel()
+                del self._owners[slot]
 
     def _come(self, slot: int) -> None:
         owners = self._owners[slot]
@@ -51,6 +55,6 @@ class Timers:
                     owners.pop().timer_came()
         finally:
             if owners:
-                self._loop.call_soon(self._come, slot)
-            else:
-                del self._owners[slot]
+                self._handles[slot] = self._loop.call_soon(self._come, slot)
+            elif self._owners.get(slot) is owners:
+                del self._owners[slot], self._handles[slot]

@@ -58,7 +58,9 @@ class PolledTransport(asyncio.Transport):
         try:
             self._protocol.connection_made(self)
             self._watch()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the others go on
             self._fail(error)
 
     # What the poller reports
@@ -84,7 +86,9 @@ class PolledTransport(asyncio.Transport):
                 self.pause_reading()
             else:
                 self.close()
-        except Exception as error:  # noqa: BLE001
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001
             self._fail(error)
 
     def _write_on(self) -> None:
@@ -100,7 +104,9 @@ class PolledTransport(asyncio.Transport):
             self._is_protocol_paused = False
             try:
                 self._protocol.resume_writing()
-            except Exception as error:  # noqa: BLE001
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001
                 self._fail(error)
                 return
         if not self._pending:
@@ -184,12 +190,12 @@ class PolledTransport(asyncio.Transport):
 
     # The end
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """The protocol is at fault: tell the loop, and end."""
         self._poller.loop.call_exception_handler(
             {"message": "dcmecho: a connection failed", "exception": error, "protocol": self._protocol}
         )
-        self._lose(error)
+        self._lose(error if isinstance(error, Exception) else None)
 
     def _lose(self, error: Exception | None) -> None:
         if not self._is_lost:
@@ -210,7 +216,7 @@ class PolledTransport(asyncio.Transport):
         events = 0 if self._is_reading_paused or self._is_closing else READABLE
         if self._pending:
             events |= WRITABLE
-        before, self._events = self._events, events
+        before = self._events
         if events == before:
             return
         descriptor = self._socket.fileno()
@@ -220,3 +226,4 @@ class PolledTransport(asyncio.Transport):
             self._poller.watch(descriptor, events, self._ready)
         else:
             self._poller.change(descriptor, events)
+        self._events = events
