@@ -20,18 +20,22 @@ _AT_ONCE = 32
 class Timers:
     """One timer for each owner, in the time of an event loop."""
 
-    __slots__ = ("_handles", "_loop", "_owners")
+    __slots__ = ("_handles", "_loop", "_newest", "_owners")
 
     def __init__(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._loop = loop
         self._owners: dict[int, set[Owner]] = {}
         self._handles: dict[int, asyncio.Handle] = {}
+        self._newest = 0
+        """The slot that was begun last. It stays when it is empty: it is most likely the next that is wanted."""
 
     def set(self, owner: "Owner", at: float) -> int:
         """Have `timer_came` called at a time; return what `cancel` wants to know."""
         slot = int(at * PER_SECOND) + 1
         owners = self._owners.get(slot)
         if owners is None:
+            self._drop_if_empty(self._newest)
+            self._newest = slot
             self._owners[slot] = {owner}
             self._handles[slot] = self._loop.call_at(slot / PER_SECOND, self._come, slot)
         else:
@@ -43,9 +47,13 @@ class Timers:
         owners = self._owners.get(slot)
         if owners is not None:
             owners.discard(owner)
-            if not owners:
-                self._handles.pop(slot).cancel()
-                del self._owners[slot]
+            if not owners and slot != self._newest:
+                self._drop_if_empty(slot)
+
+    def _drop_if_empty(self, slot: int) -> None:
+        if slot in self._owners and not self._owners[slot]:
+            self._handles.pop(slot).cancel()
+            del self._owners[slot]
 
     def _come(self, slot: int) -> None:
         owners = self._owners[slot]
