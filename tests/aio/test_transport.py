@@ -337,6 +337,15 @@ async def test_a_cancellation_that_a_protocol_lets_through_ends_its_connection()
 
 
 @asynchronous
+async def test_no_memory_to_read_into_ends_the_connection_instead_of_trying_for_ever() -> None:
+    async with paired() as pair:
+        pair.transport._receive = mock.Mock(side_effect=MemoryError)
+        pair.send(b"x")
+        await pair.protocol.called("lost")
+        assert isinstance(pair.complaints.pop()["exception"], MemoryError)
+
+
+@asynchronous
 async def test_a_connection_that_cannot_be_watched_is_let_go() -> None:
     async with paired(starts=False) as pair:
         with mock.patch.object(Poller, "watch", side_effect=OSError(errno.ENOSPC, "no more watches")):

@@ -203,7 +203,7 @@ class Connection(asyncio.Protocol):
     def _close(self) -> None:
         """Close once all is written; a peer that does not read gets the ACSE timeout for that."""
         if not self._transport.is_closing():
-            if self._layer is not None and self._layer.is_established:
+            if self._layer is not None and self._layer.is_established and not self._is_over:
                 self._layer.close()
                 self._write(self._layer.data_to_send())
             self._transport.close()

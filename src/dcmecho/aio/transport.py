@@ -1,4 +1,4 @@
-"""A connection behind a `Poller`, as a transport of asyncio: a protocol cannot tell it from asyncio's own."""
+"""A connection behind a `Poller`, as a transport of asyncio, with what our protocols use of one."""
 
 import asyncio
 import socket
@@ -79,6 +79,9 @@ class PolledTransport(asyncio.Transport):
         except OSError as error:
             self._lose(error)
             return
+        except MemoryError as error:
+            self._fail(error)
+            return
         try:
             if data:
                 self._protocol.data_received(data)
@@ -98,6 +101,9 @@ class PolledTransport(asyncio.Transport):
             return
         except OSError as error:
             self._lose(error)
+            return
+        except MemoryError as error:
+            self._fail(error)
             return
         del self._pending[:sent]
         if self._is_protocol_paused and len(self._pending) <= self._high_water // 4:
