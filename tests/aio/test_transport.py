@@ -351,7 +351,16 @@ async def test_a_connection_that_cannot_be_watched_is_let_go() -> None:
         with mock.patch.object(Poller, "watch", side_effect=OSError(errno.ENOSPC, "no more watches")):
             pair.transport.start()
         await pair.protocol.called("lost")
-        assert "no more watches" in str(pair.complaints.pop()["exception"])
+        assert str(pair.protocol.lost_with).endswith("no more watches")
+
+
+@asynchronous
+async def test_one_that_cannot_be_watched_again_is_let_go_whoever_asked_for_it() -> None:
+    async with paired() as pair:
+        pair.transport.pause_reading()
+        with mock.patch.object(Poller, "watch", side_effect=OSError(errno.ENOSPC, "no more watches")):
+            pair.transport.resume_reading()
+        await pair.protocol.called("lost")
 
 
 @asynchronous

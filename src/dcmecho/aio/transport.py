@@ -7,7 +7,13 @@ from .poller import READABLE, WRITABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from .poller import Poller
+
+    _Argument = TypeVar("_Argument")
+    _Result = TypeVar("_Result")
 
 _RECEIVED_AT_ONCE = 16384
 """Bytes that are read in one turn: what a peer has sent beyond that waits until the others had theirs."""
@@ -60,87 +66,67 @@ class PolledTransport(asyncio.Transport):
             self._watch()
         except (SystemExit, KeyboardInterrupt):
             raise
-        except BaseException as error:  # noqa: BLE001 - whatever it is, the others go on
+        except BaseException as error:  # noqa: BLE001 - whatever the protocol raises, the others go on
             self._fail(error)
 
     # What the poller reports
 
     def _ready(self, events: int) -> None:
-        if events & WRITABLE:
-            self._write_on()
-        if events & ~WRITABLE and self._events & READABLE:
-            self._read()
+        try:
+            if events & WRITABLE:
+                self._write_on()
+            if events & ~WRITABLE and self._events & READABLE:
+                self._read()
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
+            self._fail(error)
 
     def _read(self) -> None:
-        try:
-            data = self._receive(_RECEIVED_AT_ONCE)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._lose(error)
-            return
-        except MemoryError as error:
-            self._fail(error)
-            return
-        try:
-            if data:
-                self._protocol.data_received(data)
-            elif self._protocol.eof_received():
+        data = self._try(self._receive, _RECEIVED_AT_ONCE)
+        if data:
+            self._protocol.data_received(data)
+        elif data is not None:
+            if self._protocol.eof_received():
                 self.pause_reading()
             else:
                 self.close()
-        except (SystemExit, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001
-            self._fail(error)
 
     def _write_on(self) -> None:
-        try:
-            sent = self._send(self._pending)
-        except (BlockingIOError, InterruptedError):
-            return
-        except OSError as error:
-            self._lose(error)
-            return
-        except MemoryError as error:
-            self._fail(error)
-            return
-        del self._pending[:sent]
-        if self._is_protocol_paused and len(self._pending) <= self._high_water // 4:
+        del self._pending[: self._try(self._send, self._pending) or 0]
+        if self._is_protocol_paused and len(self._pending) <= self._high_water // 4 and not self._is_lost:
             self._is_protocol_paused = False
-            try:
-                self._protocol.resume_writing()
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001
-                self._fail(error)
-                return
+            self._protocol.resume_writing()
         if not self._pending:
             self._written()
 
     def _written(self) -> None:
         self._watch()
-        if self._has_eof_to_send:
+        if self._has_eof_to_send and not self._is_lost:
             self._send_eof()
         if self._is_closing:
             self._lose(None)
+
+    def _try(self, call: "Callable[[_Argument], _Result]", argument: "_Argument") -> "_Result | None":
+        """Ask the system; None if it cannot be done now, or never more: then the connection ends."""
+        try:
+            return call(argument)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._lose(error)
+        except MemoryError as error:
+            self._fail(error)
+        return None
 
     # What the protocol asks for
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._is_lost:
             return
-        sent = 0
-        if not self._pending:
-            try:
-                sent = self._send(data)
-            except (BlockingIOError, InterruptedError):
-                pass
-            except OSError as error:
-                self._lose(error)
-                return
-            if sent == len(data):
-                return
+        sent = 0 if self._pending else self._try(self._send, data) or 0
+        if sent == len(data) or self._is_lost:
+            return
         self._pending += data[sent:]
         self._watch()
         if len(self._pending) > self._high_water and not self._is_protocol_paused:
@@ -197,7 +183,7 @@ class PolledTransport(asyncio.Transport):
     # The end
 
     def _fail(self, error: BaseException) -> None:
-        """The protocol is at fault: tell the loop, and end."""
+        """The protocol is at fault, or there is no memory: tell the loop, and end."""
         self._poller.loop.call_exception_handler(
             {"message": "dcmecho: a connection failed", "exception": error, "protocol": self._protocol}
         )
@@ -222,13 +208,18 @@ class PolledTransport(asyncio.Transport):
         events = 0 if self._is_reading_paused or self._is_closing else READABLE
         if self._pending:
             events |= WRITABLE
-        before = self._events
-        if events == before:
+        if events == self._events:
             return
+        try:
+            self._watch_for(events)
+        except OSError as error:  # the system watches no more descriptors
+            self._lose(error)
+
+    def _watch_for(self, events: int) -> None:
         descriptor = self._socket.fileno()
         if not events:
             self._poller.forget(descriptor)
-        elif not before:
+        elif not self._events:
             self._poller.watch(descriptor, events, self._ready)
         else:
             self._poller.change(descriptor, events)
